@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trace.h - events that can be watched with --trace.
+ *
+ * Always compiled in; a trace point that is off costs one test of a word
+ * that is in the cache. Categories are named as on the command line.
+ */
+#ifndef DOPPEL_BASE_TRACE_H
+#define DOPPEL_BASE_TRACE_H
+
+#include "base/base.h"
+
+/* clang-format off */
+#define TRACE_CATEGORIES(X)                                               \
+	X(TRANSLATE, "translate", "blocks as they are translated")        \
+	X(CODE,      "code",      "guest and host code of each block")    \
+	X(EXEC,      "exec",      "every block entered (very long)")      \
+	X(FAULT,     "fault",     "exceptions delivered to the guest")    \
+	X(INTR,      "intr",      "interrupts delivered to the guest")    \
+	X(TLB,       "tlb",       "software TLB fills and flushes")       \
+	X(CPU,       "cpu",       "control registers, MSRs, mode changes")\
+	X(PIO,       "pio",       "port input and output")                \
+	X(MMIO,      "mmio",      "memory-mapped input and output")       \
+	X(UART,      "uart",      "serial port")                          \
+	X(PIC,       "pic",       "8259 interrupt controllers")           \
+	X(IOAPIC,    "ioapic",    "I/O APIC")                             \
+	X(LAPIC,     "lapic",     "local APIC")                           \
+	X(PIT,       "pit",       "8254 timer")                           \
+	X(RTC,       "rtc",       "clock and CMOS")                       \
+	X(ACPI,      "acpi",      "power management")                     \
+	X(PCI,       "pci",       "PCI configuration")                    \
+	X(VIRTIO,    "virtio",    "virtio transport and devices")         \
+	X(BLOCK,     "block",     "disk requests")                        \
+	X(BOOT,      "boot",      "loading of the kernel")                \
+	X(VM,        "vm",        "life of the machine")
+/* clang-format on */
+
+enum trace_category {
+#define X(id, name, help) TRACE_##id,
+	TRACE_CATEGORIES(X)
+#undef X
+		TRACE_COUNT
+};
+
+/* Bit n: category n is on. Written before the first vCPU runs. */
+extern u32 trace_mask;
+
+/* Prints one line "name: ..." to the log (host_log). */
+void trace_print(enum trace_category c, const char *fmt, ...)
+	PRINTF_LIKE(2, 3);
+
+#define TRACE_ON(id) unlikely(trace_mask & BIT(TRACE_##id))
+#define TRACE(id, ...)                                       \
+	do {                                                 \
+		if (TRACE_ON(id))                            \
+			trace_print(TRACE_##id, __VA_ARGS__);\
+	} while (0)
+
+/*
+ * Turns "uart,pci" or "all" into a mask.
+ * Returns 0, or -EINVAL with *@bad at the first unknown name.
+ */
+int trace_parse(const char *list, u32 *mask, const char **bad) MUST_CHECK;
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host.h - everything that Doppel asks of what it runs on. linux/ implements
+ * it for an ordinary process; bare metal will, later. Floors above include
+ * this and nothing of the host itself (cmd/ and backend/ excepted).
+ *
+ * Errors are negative errno values. Functions may be called from any thread
+ * unless said otherwise.
+ */
+#ifndef DOPPEL_HOST_HOST_H
+#define DOPPEL_HOST_HOST_H
+
+#include "base/base.h"
+#include "base/err.h"
+
+/* --- log --- one line, newline added; safe from any thread. */
+enum host_log_level { HOST_LOG_ERROR, HOST_LOG_WARN, HOST_LOG_INFO,
+		      HOST_LOG_TRACE };
+void host_log(enum host_log_level level, const char *line);
+/* Where lines of HOST_LOG_TRACE and others go; default is stderr. */
+void host_log_to_fd(int fd);
+/* The terminal is raw: lines end in CR LF. */
+void host_log_raw(bool raw);
+
+/* --- heap --- zeroed; NULL when there is none. free accepts NULL. */
+void *host_alloc(size_t bytes) MUST_CHECK;
+void host_free(void *p);
+
+/* --- pages ---
+ * Guest RAM: a memory file, so that other processes may map it later. Not
+ * committed until touched. *@fd stays open until host_ram_free. */
+int host_ram_alloc(u64 bytes, hva_t *p, int *fd) MUST_CHECK;
+void host_ram_free(hva_t p, u64 bytes, int fd);
+/* Gives the pages back; they read as zero afterwards. */
+int host_ram_discard(hva_t p, u64 bytes, int fd, u64 offset);
+/* Private zero pages, lazily committed, for big tables. */
+void *host_pages_alloc(u64 bytes) MUST_CHECK;
+void host_pages_free(void *p, u64 bytes);
+
+/* --- code memory --- two views of one file: never writable where it is
+ * executable. *@rx and *@rw are @bytes long (a multiple of 2 MiB). */
+struct host_code {
+	u8 *rx;
+	u8 *rw;
+	u64 bytes;
+};
+int host_code_alloc(struct host_code *c, u64 bytes) MUST_CHECK;
+void host_code_free(struct host_code *c);
+
+/* --- clock --- */
+u64 host_now_ns(void); /* monotonic, of unknown origin */
+u64 host_realtime_ns(void); /* since 1970-01-01 00:00 UTC */
+u64 host_tsc_hz(void); /* measured or told by CPUID; never 0 */
+static inline u64 host_tsc(void)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (u64)hi << 32 | lo;
+}
+
+/* --- processor --- */
+struct x86_cpuid_regs;
+void host_cpuid(u32 leaf, u32 subleaf, struct x86_cpuid_regs *r);
+unsigned host_cpu_count(void);
+/* The gs base of the calling thread, through which generated code reaches
+ * its virtual CPU. */
+void host_set_gs_base(void *p);
+
+/* --- threads --- */
+struct host_thread;
+int host_thread_create(struct host_thread **t, const char *name,
+		       void (*fn)(void *), void *arg) MUST_CHECK;
+void host_thread_join(struct host_thread *t); /* and frees it; NULL is fine */
+
+struct host_mutex {
+	_Alignas(16) u8 opaque[48];
+};
+void host_mutex_init(struct host_mutex *m);
+void host_mutex_fini(struct host_mutex *m);
+void host_mutex_lock(struct host_mutex *m);
+void host_mutex_unlock(struct host_mutex *m);
+
+/* A flag that one thread waits for and any thread or signal handler sets. */
+struct host_event {
+	u32 state;
+};
+void host_event_init(struct host_event *e);
+void host_event_set(struct host_event *e); /* async-signal-safe */
+/* Waits until set or until host_now_ns() >= @deadline_ns (~0: for ever);
+ * clears it. Returns true if it was set. */
+bool host_event_wait(struct host_event *e, u64 deadline_ns);
+
+/*
+ * A one-shot alarm for the calling thread: @fn(@arg) is called on it, as a
+ * signal handler, at or soon after the deadline. One per thread.
+ */
+struct host_alarm;
+int host_alarm_create(struct host_alarm **a, void (*fn)(void *), void *arg)
+	MUST_CHECK;
+void host_alarm_set(struct host_alarm *a, u64 deadline_ns); /* ~0: never */
+void host_alarm_destroy(struct host_alarm *a);
+
+/* --- processor faults in generated code ---
+ * The handler sees and may change the interrupted state; it runs as a signal
+ * handler on the faulting thread's own stack. It returns true to go on with
+ * the changed state, false for "not mine": then the process dies by the
+ * signal as usual. */
+struct host_fault {
+	u8 vector; /* x86 exception: #DE #UD #GP #PF #MF #AC #XM.. */
+	u32 error;
+	u64 addr; /* for #PF */
+	u64 pc, sp, rflags;
+	u64 gpr[16]; /* x86 encoding order; [4] is sp again */
+	void *xsave; /* the interrupted vector state, may be changed */
+};
+typedef bool (*host_fault_fn)(struct host_fault *f);
+/* Process-wide; called once, before threads. */
+int host_fault_install(host_fault_fn fn) MUST_CHECK;
+
+/* --- stopping --- a bug of ours: logs and aborts (see base.h). */
+
+#endif

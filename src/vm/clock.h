@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clock.h - the VM's time and its timers.
+ *
+ * VM time is in nanoseconds since the VM started and stands still while the
+ * VM is stopped. Timers run on the thread that owns the clock (vCPU 0's),
+ * with the device lock held: no other thread has to be woken for them.
+ */
+#ifndef DOPPEL_VM_CLOCK_H
+#define DOPPEL_VM_CLOCK_H
+
+#include "base/base.h"
+#include "base/list.h"
+
+#define CLOCK_NEVER (~0ull)
+
+struct clock {
+	u64 origin_ns; /* host time that is VM time 0 */
+	struct list timers; /* armed, sorted by deadline */
+	/* Told when the earliest deadline changes; may be NULL. */
+	void (*rearm)(void *ctx, u64 deadline_ns);
+	void *rearm_ctx;
+};
+
+struct timer {
+	struct list link;
+	struct clock *clock;
+	u64 deadline_ns; /* VM time; CLOCK_NEVER when not armed */
+	void (*fn)(void *arg, u64 now_ns);
+	void *arg;
+};
+
+void clock_init(struct clock *c);
+u64 clock_now_ns(const struct clock *c); /* VM time */
+/* VM time of the earliest armed timer, or CLOCK_NEVER. */
+u64 clock_next_ns(const struct clock *c);
+/* Runs what is due; with the device lock held. */
+void clock_run(struct clock *c);
+static inline u64 clock_to_host_ns(const struct clock *c, u64 vm_ns)
+{
+	return vm_ns == CLOCK_NEVER ? CLOCK_NEVER : vm_ns + c->origin_ns;
+}
+
+void timer_init(struct timer *t, struct clock *c,
+		void (*fn)(void *arg, u64 now_ns), void *arg);
+/* Arms (or moves) to @deadline_ns, VM time; CLOCK_NEVER disarms. With the
+ * device lock held. */
+void timer_arm(struct timer *t, u64 deadline_ns);
+
+#endif

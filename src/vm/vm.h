@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm.h - one virtual machine: its memory, buses, clock, devices, processors
+ * and how it ends. There are no globals: everything hangs from here.
+ *
+ * Locks, in order of acquisition: vm->lock (devices, buses, clock), then
+ * whatever a back end or the log keeps for itself.
+ */
+#ifndef DOPPEL_VM_VM_H
+#define DOPPEL_VM_VM_H
+
+#include "base/base.h"
+#include "base/stats.h"
+#include "host/host.h"
+#include "vm/bus.h"
+#include "vm/clock.h"
+#include "vm/device.h"
+#include "vm/engine.h"
+#include "vm/gmem.h"
+#include "vm/vcpu.h"
+#include "x86/cpuid.h"
+
+#define VM_MAX_CPUS 64
+
+/* Why a machine stopped. */
+enum vm_end {
+	VM_RUNNING,
+	VM_POWEROFF, /* the guest asked for it (ACPI S5) */
+	VM_RESET, /* the guest asked; the owner decides what follows */
+	VM_KILLED, /* the monitor gave up: vm->why says why */
+	VM_DEBUG_EXIT, /* the test port at 0xF4: vm->exit_code */
+	VM_INTERRUPTED, /* the owner asked (signal, Ctrl-A x) */
+};
+
+struct vm {
+	struct gmem mem;
+	struct x86_cpuid cpuid;
+	struct bus pio, mmio;
+	struct msr_range *msrs;
+	struct clock clock;
+	struct device *devices;
+	struct stat_group *stats;
+
+	const struct engine_ops *engine;
+	void *engine_vm; /* the engine's own, for the whole VM */
+
+	struct vcpu *cpus[VM_MAX_CPUS];
+	unsigned cpu_count;
+
+	struct host_mutex lock;
+	u32 end; /* enum vm_end; atomic, first one wins */
+	int exit_code;
+	char why[256];
+	struct host_event ended; /* for whoever waits in vm_wait */
+};
+
+struct vm_config {
+	u64 memory_bytes;
+	unsigned cpus;
+	const struct engine_ops *engine;
+	const struct engine_options *engine_options;
+};
+
+/* Creates memory, clock, empty buses and processors (reset, not running). */
+int vm_init(struct vm *vm, const struct vm_config *c, struct err *e)
+	MUST_CHECK;
+void vm_fini(struct vm *vm); /* after vm_join; zeroes are fine */
+
+/* Starts a thread for each vCPU / waits until they have all ended. */
+int vm_start(struct vm *vm, struct err *e) MUST_CHECK;
+void vm_join(struct vm *vm);
+
+/* Resets processors and devices in place; only while no vCPU runs. */
+void vm_reset(struct vm *vm);
+
+/*
+ * Ends the run; the first reason wins. Callable from vCPU threads, other
+ * threads and signal handlers (vm_end only).
+ */
+void vm_stop(struct vm *vm, enum vm_end how);
+/* Kills the guest for what silicon has no answer to, or what the monitor
+ * cannot do. The caller goes on with a harmless value. */
+void vm_kill(struct vm *vm, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static inline bool vm_is_ending(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->end, __ATOMIC_ACQUIRE) != VM_RUNNING;
+}
+
+static inline void vm_lock(struct vm *vm)
+{
+	host_mutex_lock(&vm->lock);
+}
+
+static inline void vm_unlock(struct vm *vm)
+{
+	host_mutex_unlock(&vm->lock);
+}
+
+void vm_add_device(struct vm *vm, struct device *d,
+		   const struct device_class *cls, const char *id);
+void vm_add_msrs(struct vm *vm, struct msr_range *r);
+void vm_add_stats(struct vm *vm, struct stat_group *g);
+
+/* What engines call for guests' accesses; they take the device lock. */
+u64 vm_pio_read(struct vcpu *v, u16 port, unsigned bytes);
+void vm_pio_write(struct vcpu *v, u16 port, u64 value, unsigned bytes);
+u64 vm_mmio_read(struct vcpu *v, gpa_t gpa, unsigned bytes);
+void vm_mmio_write(struct vcpu *v, gpa_t gpa, u64 value, unsigned bytes);
+/* Device MSRs; false: #GP. */
+bool vm_msr_read(struct vcpu *v, u32 msr, u64 *value);
+bool vm_msr_write(struct vcpu *v, u32 msr, u64 value);
+/* Executes due timers; engines call it when v->alarm was seen set. */
+void vm_run_timers(struct vcpu *v);
+
+#endif
