@@ -95,9 +95,14 @@ static void install(const struct path *p)
 	ulong va = page_va(p->leaf);
 
 	/* Tables that the last path has hidden come back; others are made. */
-	for (int l = 4; l > p->leaf; l--)
-		if (*pt_entry(va, l) & TABLE_ADDRESS)
-			*pt_entry(va, l) |= PTE_ALL;
+	for (int l = 4; l > p->leaf; l--) {
+		u64 *e = pt_entry(va, l);
+
+		if (*e & PTE_PS)
+			*e = 0;
+		if (*e & TABLE_ADDRESS)
+			*e |= PTE_ALL;
+	}
 	pt_entry(va, p->leaf);
 	for (int l = p->leaf; l <= 4; l++) {
 		u64 *e = pt_entry(va, l);
