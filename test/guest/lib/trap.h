@@ -84,13 +84,20 @@ void trap_handle(unsigned vector, handler_fn *fn);
 	} while (0)
 
 /*
- * Code to run, as assembly text. Labels inside that C wants to know are made
- * by CODE_LABEL("name").
+ * Code to run, as assembly text, in an executable section of the guest. It
+ * must be position-independent: ring 3 of long mode runs it at the alias.
  */
 #define CODE(name, text)                                                       \
 	extern const u8 name[], name##_end[];                                  \
 	asm(".pushsection .text.code, \"ax\"\n.balign 16\n" #name ":\n" text   \
 	    "\n" #name "_end:\n.popsection\n")
+
+/* A register of the mode's width in that text: R("di"). */
+#ifdef __x86_64__
+#define R(name) "%r" name
+#else
+#define R(name) "%e" name
+#endif
 
 /* Prints a trap as a diagnostic line. */
 void trap_print(const struct regs *r);
