@@ -55,16 +55,25 @@ ulong map_new(ulong va)
 	ulong pa = pages_alloc(1);
 
 	map(va, pa, PTE_ALL);
+	invlpg(va);
 	return pa;
 }
 
+/* start64.S has made these; a test may have changed them. */
+extern u64 low_pdpt[512], low_pd[4 * 512];
+
 void pages_reset(void)
 {
+	for (u64 i = 0; i < 4 * 512; i++)
+		low_pd[i] = i << 21 | PTE_ALL | PTE_PS | PTE_A | PTE_D;
+	for (unsigned i = 0; i < 4; i++)
+		low_pdpt[i] = (ulong)&low_pd[i * 512] | PTE_ALL;
 	for (unsigned i = 1; i < 512; i++)
-		if (i != 128)
-			root[i] = 0;
+		root[i] = 0;
+	root[0] = (ulong)low_pdpt | PTE_P | PTE_W;
+	root[128] = (ulong)low_pdpt | PTE_ALL;
 	pool_next = POOL_START;
-	/* The library's own tables, as the start-up code has made them. */
+	/* Global entries too. */
 	write_cr4(read_cr4() | CR4_PGE);
 	write_cr4(read_cr4() & ~(ulong)CR4_PGE);
 	write_cr3((ulong)root);

@@ -63,7 +63,7 @@ u64 *pt_entry(ulong va, int level);
 void map(ulong va, u64 pa, u64 flags);
 void map_large(ulong va, u64 pa, int level, u64 flags);
 
-/* A new page at va, readable, writable and executable by all. */
+/* A new page at va, readable, writable and executable by all; flushes. */
 ulong map_new(ulong va);
 
 void pages_reset(void);
