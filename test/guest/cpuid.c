@@ -361,18 +361,24 @@ static struct regs with_rax(const u8 *code, ulong v)
 	return r;
 }
 
+/* QEMU does not survive some of these, and so does not get to see them. */
+static bool spared(void)
+{
+	if (machine_is_tcg())
+		check_failed(__FILE__, __LINE__, "QEMU would end here");
+	return machine_is_tcg();
+}
+
 static void cr0_rules(void)
 {
 	ulong cr0 = read_cr0();
 	struct regs r;
 
+	if (spared())
+		return;
 	/* NW without CD; PG without PE; the upper half. */
 	r = with_rax(c_wcr0, cr0 | CR0_NW);
 	CHECK_TRAP(r, V_GP, 0);
-	if (machine_is_tcg()) {
-		check_failed(__FILE__, __LINE__, "the rest would end QEMU");
-		return;
-	}
 	r = with_rax(c_wcr0, cr0 & ~(ulong)CR0_PE);
 	CHECK_TRAP(r, V_GP, 0);
 	r = with_rax(c_wcr0, cr0 | BIT(32));
@@ -405,6 +411,8 @@ static void cr4_rules(void)
 	ulong cr4 = read_cr4();
 	struct regs r;
 
+	if (spared())
+		return;
 	for (unsigned bit = 23; bit < 64; bit++) {
 		context("bit %u", bit);
 		if (bit == 23 || bit == 24 || bit == 25 || bit == 27 ||
@@ -416,10 +424,6 @@ static void cr4_rules(void)
 	r = with_rax(c_wcr4, cr4 | BIT(15));
 	CHECK_TRAP(r, V_GP, 0);
 	/* PAE belongs to long mode. */
-	if (machine_is_tcg()) {
-		check_failed(__FILE__, __LINE__, "the rest would end QEMU");
-		return;
-	}
 	r = with_rax(c_wcr4, cr4 & ~(ulong)CR4_PAE);
 	CHECK_TRAP(r, V_GP, 0);
 	CHECK_EQ(read_cr4(), cr4);
@@ -439,6 +443,8 @@ static void cr3_rules(void)
 {
 	struct regs r;
 
+	if (spared())
+		return;
 	for (unsigned bit = phys_bits(); bit < 64; bit++) {
 		context("bit %u", bit);
 		if (bit == 61 || bit == 62)
