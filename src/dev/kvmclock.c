@@ -12,7 +12,7 @@
  */
 #include "dev/kvmclock.h"
 
-#include "base/err.h"
+#include "base/fmt.h"
 #include "base/muldiv.h"
 #include "base/trace.h"
 #include "host/host.h"
@@ -72,29 +72,25 @@ static void scale_of(u64 tsc_hz, u32 *mul, s8 *shift)
 	*shift = s;
 }
 
-static bool write_u32(struct gmem *m, gpa_t gpa, u32 v)
-{
-	return gmem_write(m, gpa, &v, sizeof(v));
-}
-
 /*
  * Writes @bytes that begin with a version word, so that a guest reading at
  * the same time on another processor notices: odd before, even after.
- * PAIRS: the guest's loop on the version. x86 keeps stores in order; the
- * calls keep the compiler from merging them.
  */
 static void publish(struct gmem *m, gpa_t gpa, const u32 *p, u32 bytes)
 {
-	u32 version;
+	/* GUEST: the address may be anything; the ABI wants it aligned. */
+	hva_t h = gpa & 3 ? NULL : gmem_hva(m, gpa, bytes);
+	u32 *version = (u32 *)(void *)h, odd;
 
-	/* GUEST: the address may be anything. */
-	if (!gmem_read(m, gpa, &version, sizeof(version)) ||
-	    !gmem_hva(m, gpa, bytes))
+	if (!h)
 		return;
-	version = (version | 1) + 2;
-	if (write_u32(m, gpa, version) &&
-	    gmem_write(m, gpa + 4, p + 1, bytes - 4))
-		(void)write_u32(m, gpa, version + 1);
+	/* PAIRS: the guest's loop on the version. A string instruction's
+	 * stores stay between those before and after it. */
+	odd = (*version | 1) + 2;
+	__atomic_store_n(version, odd, __ATOMIC_RELEASE);
+	copy_bytes(version + 1, p + 1, bytes - 4);
+	__atomic_store_n(version, odd + 1, __ATOMIC_RELEASE);
+	gmem_written(m, gpa, bytes);
 }
 
 void kvmclock_refresh(struct kvmclock *k, const struct vcpu *v)
