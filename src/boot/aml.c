@@ -3,6 +3,7 @@
 #include "boot/aml.h"
 
 #include "base/fmt.h"
+#include "base/string.h"
 #include "boot/bytes.h"
 
 /* ACPI 20.3 "AML Byte Stream Byte Values" */
@@ -95,10 +96,8 @@ void aml_eisaid(struct aml *a, const char *id)
 /* A NameString of one segment, perhaps after the root character. */
 static void name_string(struct aml *a, const char *name)
 {
-	u64 n = 0;
+	u64 n = str_len(name);
 
-	while (name[n])
-		n++;
 	BUG_ON(n != (name[0] == '\\' ? 5 : 4));
 	put(a, name, n);
 }

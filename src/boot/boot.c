@@ -14,7 +14,7 @@
 #include "boot/boot.h"
 
 #include "backend/unpack.h"
-#include "base/trace.h"
+#include "base/string.h"
 #include "boot/acpi.h"
 #include "boot/bytes.h"
 #include "boot/elf.h"
@@ -122,7 +122,7 @@ int boot_load(struct gmem *m, const struct boot_source *src, unsigned cpus,
 		.kernel = src->kernel,
 		.kernel_bytes = src->kernel_bytes,
 	};
-	struct x86_state s;
+	struct x86_state s = *bsp;
 	int ret;
 
 	if (m->low_bytes < MiB(1))

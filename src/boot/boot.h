@@ -41,13 +41,13 @@ struct boot_source {
 };
 
 /*
- * Loads @src for a machine of @cpus processors (1 to 254) and writes the boot
- * processor's state, reset and made ready for the first instruction, to @bsp.
+ * Loads @src for a machine of @cpus processors (1 to 254), resets the boot
+ * processor's state @bsp and makes it ready for the kernel's first instruction.
  * @m need not be zeroed: everything that the kernel may rely on is written.
  *
  * Returns 0, or a negative errno with a sentence in @e: then @bsp is as before
- * and RAM holds anything. Files may be hostile. Needs host_alloc-free memory
- * for the unpacked kernel while it runs.
+ * and RAM holds anything. Files may be hostile. Takes host memory for the
+ * unpacked kernel while it runs.
  */
 int boot_load(struct gmem *m, const struct boot_source *src, unsigned cpus,
 	      struct x86_state *bsp, struct err *e) MUST_CHECK;

@@ -41,13 +41,4 @@ static inline void put_u64(u8 *p, u64 v)
 	put_u32(p + 4, (u32)(v >> 32));
 }
 
-static inline bool bytes_equal(const void *a, const void *b, size_t n)
-{
-	const u8 *x = a, *y = b;
-
-	while (n && *x == *y)
-		x++, y++, n--;
-	return n == 0;
-}
-
 #endif

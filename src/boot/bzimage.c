@@ -11,6 +11,7 @@
  * GUEST: all of the header. References: boot.rst "Details of Header Fields".
  */
 #include "backend/unpack.h"
+#include "base/string.h"
 #include "base/trace.h"
 #include "boot/bytes.h"
 #include "boot/linux.h"

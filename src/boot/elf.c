@@ -9,6 +9,7 @@
  */
 #include "boot/elf.h"
 
+#include "base/string.h"
 #include "boot/bytes.h"
 
 #define ELFCLASS32 1

@@ -8,6 +8,7 @@
  */
 #include "boot/linux.h"
 
+#include "base/fmt.h"
 #include "base/trace.h"
 #include "boot/bytes.h"
 #include "boot/entry.h"
@@ -65,12 +66,10 @@ static int write_boot_params(struct loader *l, const struct linux_image *k,
 			     u64 entry, gpa_t *at)
 {
 	u8 bp[BP_BYTES] = { 0 };
-	unsigned i;
 	int ret;
 
 	if (k)
-		for (i = 0; i < k->hdr_bytes; i++)
-			bp[LINUX_HDR + i] = k->hdr[i];
+		copy_bytes(bp + LINUX_HDR, k->hdr, k->hdr_bytes);
 	else
 		make_header(bp);
 	bp[BP_TYPE_OF_LOADER] = LOADER_UNDEFINED;

@@ -8,6 +8,7 @@
 #include "boot/loader.h"
 
 #include "base/fmt.h"
+#include "base/string.h"
 #include "boot/acpi.h"
 #include "boot/bytes.h"
 #include "vm/pc_map.h"
@@ -156,11 +157,9 @@ int loader_firmware(struct loader *l)
 int loader_cmdline(struct loader *l, u32 max)
 {
 	const char *s = l->src->cmdline ? l->src->cmdline : "";
-	u64 n = 0;
+	u64 n = str_len(s);
 	int ret;
 
-	while (n <= max && s[n])
-		n++;
 	if (n > max)
 		return err_set(l->err, -E2BIG, "the kernel command line is "
 			       "longer than the %u characters that this "
