@@ -732,6 +732,8 @@ static void test_starved(void)
 		kick(&d);
 	}
 	tap_equal(disk.requests, 256, "room for 256");
+	put_plain(0, 0, 512, true);
+	fake_disk_go(&disk, 1);
 	tap_equal(driver_status(&d), 0x4f, "then the index has jumped");
 	do_go();
 	teardown();
