@@ -32,9 +32,9 @@ tap_check_at(const char *file, int line, bool ok, const char *fmt, ...)
 /* One claim, with a printf-style name. Returns whether it held. */
 #define tap_check(cond, ...) tap_check_at(__FILE__, __LINE__, cond, __VA_ARGS__)
 
-/* Evaluates each argument once. */
+/* Two numbers, each evaluated once. */
 #define tap_equal(got, want, name)                                         \
-	__extension__({                                                    \
+	({                                                                 \
 		unsigned long long got_ = (unsigned long long)(got);       \
 		unsigned long long want_ = (unsigned long long)(want);     \
 		tap_check_at(__FILE__, __LINE__, got_ == want_,            \
