@@ -45,7 +45,15 @@ enum trace_category {
 /* Bit n: category n is on. Written before the first vCPU runs. */
 extern u32 trace_mask;
 
-/* Prints one line "name: ..." to the log (host_log). */
+/* Where lines go (host_log_trace in a process); NULL drops them. Written
+ * before the first vCPU runs, too. */
+extern void (*trace_sink)(const char *line);
+
+/* As on the command line, and a few words about it. */
+const char *trace_name(enum trace_category c);
+const char *trace_help(enum trace_category c);
+
+/* Prints one line "name: ..." through trace_sink. */
 void trace_print(enum trace_category c, const char *fmt, ...)
 	PRINTF_LIKE(2, 3);
 
