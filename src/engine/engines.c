@@ -1,38 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engines.c - the table of engines, best first. */
+/* engines.c - the table of engines. */
 #include "engine/engines.h"
 
-extern const struct engine_ops translate_engine;
+#include "base/string.h"
 
+extern const struct engine_ops translate_ops;
+
+/* In the order in which "auto" tries them. */
 static const struct {
-	const char *choice;
+	const char *name; /* as on the command line */
 	const struct engine_ops *ops;
 } engine_tab[] = {
-	{ "soft", &translate_engine },
+	{ "soft", &translate_ops },
 };
 
-static bool same(const char *a, const char *b)
+int engine_choose(const char *name, const struct engine_ops **ops,
+		  struct err *e)
 {
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	return *a == *b;
-}
+	bool any = str_equal(name, "auto");
+	int r = -EINVAL;
 
-const struct engine_ops *engine_choose(const char *name, struct err *e)
-{
-	bool any = same(name, "auto"), known = any;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(engine_tab); i++) {
-		if (!any && !same(name, engine_tab[i].choice))
+	for (size_t i = 0; i < ARRAY_SIZE(engine_tab); i++) {
+		if (!any && !str_equal(name, engine_tab[i].name))
 			continue;
-		known = true;
-		if (engine_tab[i].ops->probe(e) == 0)
-			return engine_tab[i].ops;
+		*ops = engine_tab[i].ops;
+		/* The last one's reason is the one told. */
+		*e = (struct err){ "" };
+		r = (*ops)->probe(e);
+		if (!r)
+			return 0;
 	}
-	if (!known)
-		err_set(e, -EINVAL, "there is no engine '%s'; choose auto or "
-			"soft", name);
-	return NULL;
+	return err_set(e, r, "there is no engine '%s'", name);
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engines.h - which engines there are, and the choice among them. */
+/* engines.h - the engines that there are, and which one is meant by a name. */
 #ifndef DOPPEL_ENGINE_ENGINES_H
 #define DOPPEL_ENGINE_ENGINES_H
 
 #include "vm/engine.h"
 
 /*
- * The engine for @name: "soft" or "auto" (the best that this host can run).
- * NULL with a sentence in @e if there is none.
+ * The engine called @name, if it works on this host; "auto" is the first that
+ * does. Else a negative errno and a sentence.
  */
-const struct engine_ops *engine_choose(const char *name, struct err *e);
+int engine_choose(const char *name, const struct engine_ops **ops,
+		  struct err *e) MUST_CHECK;
 
 #endif

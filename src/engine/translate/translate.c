@@ -219,7 +219,7 @@ static void translate_dump(struct vcpu *v)
 	}
 }
 
-const struct engine_ops translate_engine = {
+const struct engine_ops translate_ops = {
 	.name = "translate",
 	.probe = translate_probe,
 	.vm_init = translate_vm_init,
