@@ -23,7 +23,8 @@ struct intr_ops {
 	/* Acknowledges and returns the vector of the interrupt to deliver
 	 * now, or -1 if there is none after all. */
 	int (*ack)(void *dev);
-	/* CR8 and the task priority are one register (TPR[7:4]). */
+	/* CR8 and the task priority are one register: @tpr is all of it, so
+	 * CR8 is tpr >> 4 and writing CR8 sets tpr to CR8 << 4. */
 	u8 (*get_tpr)(void *dev);
 	void (*set_tpr)(void *dev, u8 tpr);
 };
