@@ -67,6 +67,12 @@ static void fake_vcpu_fini(struct vcpu *v)
 	fake.vcpus--;
 }
 
+/* Tests look at these from other threads. */
+static void count(u64 *n)
+{
+	__atomic_fetch_add(n, 1, __ATOMIC_RELEASE);
+}
+
 /* Delivers what is deliverable; true if there was something. */
 static bool deliver(struct fake_cpu *c)
 {
@@ -76,12 +82,12 @@ static bool deliver(struct fake_cpu *c)
 
 	if ((r & VCPU_REQ_NMI) && !v->x86.nmi_masked) {
 		vcpu_clear_request(v, VCPU_REQ_NMI);
-		__atomic_fetch_add(&c->nmis, 1, __ATOMIC_RELEASE);
+		count(&c->nmis);
 		any = true;
 	}
 	if ((r & VCPU_REQ_INTR) && (v->x86.rflags & FLAG_IF)) {
 		vcpu_clear_request(v, VCPU_REQ_INTR);
-		__atomic_fetch_add(&c->interrupts, 1, __ATOMIC_RELEASE);
+		count(&c->interrupts);
 		any = true;
 	}
 	if (any)
@@ -95,7 +101,7 @@ static enum vm_exit run(struct vcpu *v)
 	const u32 not_ours = VCPU_REQ_TIMER | VCPU_REQ_STOP | VCPU_REQ_INIT |
 			     VCPU_REQ_SIPI;
 
-	c->runs++;
+	count(&c->runs);
 	for (;;) {
 		u32 r = vcpu_requests(v);
 
@@ -108,7 +114,7 @@ static enum vm_exit run(struct vcpu *v)
 			return VM_EXIT_HLT;
 		if (fake.triple_fault)
 			return VM_EXIT_SHUTDOWN;
-		c->steps++;
+		count(&c->steps);
 		if (!fake.guest(c))
 			v->x86.activity = X86_HALTED;
 	}
@@ -123,7 +129,7 @@ static void kick(struct vcpu *v)
 
 static void state_changed(struct vcpu *v)
 {
-	container_of(v, struct fake_cpu, v)->state_changes++;
+	count(&container_of(v, struct fake_cpu, v)->state_changes);
 }
 
 static void memory_changed(struct vm *vm, u64 gpa, u64 len)
