@@ -164,10 +164,8 @@ static bool read_vex(struct walk *w, u8 escape)
 	}
 	w->vex_l = b2 >> 2 & 1;
 	insn->vvvv = (u8)(~b2 >> 3 & 15);
-	if (w->size != X86_CODE64) {
+	if (w->size != X86_CODE64)
 		insn->rex &= REX_W;
-		insn->vvvv &= 7;
-	}
 	insn->attr = IA_VEX | (w->vex_l ? IA_VL256 : 0);
 	insn->pp = column_pp_tab[b2 & 3];
 	insn->map = (u8)map;
@@ -417,8 +415,6 @@ static u16 memory_size(const struct walk *w)
 		return vl == 16 ? 8 : 32;
 	case M_SW:
 		return w->vex_w ? 8 : 4;
-	case M_MOVSXD:
-		return insn->opsize == 2 ? 2 : 4;
 	case M_ENV:
 		return insn->opsize == 2 ? 14 : 28;
 	case M_SAVE:
@@ -589,8 +585,6 @@ static bool fix_up(struct walk *w)
 			insn->impl_write = 0;
 		}
 		return true;
-	case FX_COUNTER:
-		return true;
 	case FX_GATHER:
 		return fix_gather(w);
 	}
@@ -622,9 +616,9 @@ static void take_entry(struct walk *w)
 }
 
 /* false: the encoding is undefined. */
-static bool obeys_rules(const struct walk *w)
+static bool obeys_rules(struct walk *w)
 {
-	const struct x86_insn *insn = w->insn;
+	struct x86_insn *insn = w->insn;
 	unsigned rules = w->rules;
 
 	if (unlikely(rules)) {
@@ -635,8 +629,13 @@ static bool obeys_rules(const struct walk *w)
 		if (rules & (w->vex_w ? RULE_W0 : RULE_W1))
 			return false;
 	}
-	if (insn->attr & IA_VEX && !insn->vvvv_kind && insn->vvvv)
-		return false;
+	if (insn->attr & IA_VEX) {
+		/* Outside of 64-bit mode bit 3 names no register, but counts */
+		if (!insn->vvvv_kind && insn->vvvv)
+			return false;
+		if (w->size != X86_CODE64)
+			insn->vvvv &= 7;
+	}
 	if (unlikely(insn->pfx & PFX_LOCK) &&
 	    (insn->attr & (IA_LOCK_OK | IA_MEM)) != (IA_LOCK_OK | IA_MEM))
 		return false;

@@ -202,7 +202,7 @@ const struct x86_op x86_map_1[256] = {
 	[0x8c] = OP(MOV_FROM_SREG, RM(GPR, W), REG(SREG, R), SZ(V, 2),
 		    FIX(SREG)),
 	[0x8d] = OP(COPY, REG(GPR, W), MEM(N), SZ(V, 0), AT(IA_NOACCESS)),
-	[0x8e] = OP(MOV_TO_SREG, REG(SREG, W), RM(GPR, R), SZ(W, 2),
+	[0x8e] = OP(MOV_TO_SREG, REG(SREG, W), RM(GPR, R), SZ(V, 2),
 		    FIX(LOAD_SREG)),
 	[0x8f] = GRP(8F),
 	EIGHT(0x90, OP(COPY, REG(GPR, RW), SZ(V, 0), IMPL(A), AT(IA_OPREG),

@@ -78,8 +78,12 @@
 
 /* clang-format off */
 const struct x86_group_ops x86_group_tab[G_COUNT] = {
+/*
+ * DEVIATES: MOVSXD with 66 reads 4 bytes, as AMD does; Intel reads 2. Nobody
+ * uses it.
+ */
 [G_63] = BY_64(OP(ARPL, RM(GPR, RW), REG(GPR, R), SZ(W, 2), FL(ZF)),
-	       OP(COPY, REG(GPR, W), RM(GPR, R), SZ(V, MOVSXD))),
+	       OP(COPY, REG(GPR, W), RM(GPR, R), SZ(V, 4))),
 [G_80] = GRP1(GPR8, B, 1, B),
 [G_81] = GRP1(GPR, V, V, Z),
 [G_83] = GRP1(GPR, V, V, B),
@@ -158,12 +162,14 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 [G_0F00] = BY_REG(
 	OP(SLDT, RM(GPR, W), SZ(V, 2)),
 	OP(STR, RM(GPR, W), SZ(V, 2)),
-	OP(LLDT, RM(GPR, R), SZ(W, 2), AT(IA_PRIV)),
-	OP(LTR, RM(GPR, R), SZ(W, 2), AT(IA_PRIV)),
-	OP(VERR, RM(GPR, R), SZ(W, 2), FL(ZF)),
-	OP(VERW, RM(GPR, R), SZ(W, 2), FL(ZF))),
+	OP(LLDT, RM(GPR, R), SZ(V, 2), AT(IA_PRIV)),
+	OP(LTR, RM(GPR, R), SZ(V, 2), AT(IA_PRIV)),
+	OP(VERR, RM(GPR, R), SZ(V, 2), FL(ZF)),
+	OP(VERW, RM(GPR, R), SZ(V, 2), FL(ZF))),
 /* Group 7 */
 [G_0F01] = BY_MOD(GRP(0F01_M), GRP(0F01_R)),
+/* VMMCALL, SWAPGS and RDTSCP do not mind a prefix, their neighbours do. */
+[G_0F01_PFX] = BY_MOD(GRP(0F01_M), GRP(0F01_PFX_R)),
 [G_0F01_M] = BY_REG(
 	OP(SGDT_SIDT, MEM(W), SZ(N, DESC)),
 	OP(SGDT_SIDT, MEM(W), SZ(N, DESC)),
@@ -171,13 +177,18 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 	OP(LGDT_LIDT, MEM(R), SZ(N, DESC), AT(IA_PRIV)),
 	OP(SMSW, MEM(W), SZ(V, 2)),
 	BAD,
-	OP(LMSW, MEM(R), SZ(W, 2), AT(IA_PRIV)),
+	OP(LMSW, MEM(R), SZ(V, 2), AT(IA_PRIV)),
 	OP(INVLPG, MEM(N), SZ(0, 0), AT(IA_PRIV | IA_NOACCESS))),
 [G_0F01_R] = BY_REG(
 	GRP(0F01_0), GRP(0F01_1), GRP(0F01_2), GRP(0F01_3),
 	OP(SMSW, RMREG(GPR, W), SZ(V, 0)),
 	BAD,
-	OP(LMSW, RMREG(GPR, R), SZ(W, 0), AT(IA_PRIV)),
+	OP(LMSW, RMREG(GPR, R), SZ(V, 0), AT(IA_PRIV)),
+	GRP(0F01_7)),
+[G_0F01_PFX_R] = BY_REG(BAD, BAD, BAD, GRP(0F01_3),
+	OP(SMSW, RMREG(GPR, W), SZ(V, 0)),
+	BAD,
+	OP(LMSW, RMREG(GPR, R), SZ(V, 0), AT(IA_PRIV)),
 	GRP(0F01_7)),
 [G_0F01_0] = BY_RM(BAD, OP(VMCALL, RMREG(NONE, N), IMPL(VMCALL))),
 [G_0F01_1] = BY_RM(BAD, BAD,
@@ -252,7 +263,11 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 	OP(COPY, MEM(RW), SZ(Y, 2V), FL(ZF), IMPL(CMPXCHG8B), AT(LK)),
 	BAD, BAD, OP(XSAVE, MEM(RW), SZ(Y, 0), IMPL(XSAVE))), /* XSAVEC */
 [G_0FC7_R] = BY_REG(BAD, BAD, BAD, BAD, BAD, BAD, RND, RND),
-[G_0FC7_F3] = BY_MOD(GRP(0FC7_M), GRP(0FC7_F3_R)),
+[G_0FC7_66] = BY_MOD(GRP(0FC7_PFX_M), GRP(0FC7_R)),
+[G_0FC7_F3] = BY_MOD(GRP(0FC7_PFX_M), GRP(0FC7_F3_R)),
+[G_0FC7_F2] = BY_MOD(GRP(0FC7_PFX_M), BAD),
+[G_0FC7_PFX_M] = BY_REG(BAD,
+	OP(COPY, MEM(RW), SZ(Y, 2V), FL(ZF), IMPL(CMPXCHG8B), AT(LK))),
 [G_0FC7_F3_R] = BY_REG(BAD, BAD, BAD, BAD, BAD, BAD, BAD,
 	OP(RDPID, RMREG(GPR, W), SZ(P, 0), AT(PM))),
 
