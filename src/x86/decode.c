@@ -518,8 +518,8 @@ static void fix_string(struct x86_insn *insn)
 {
 	if (!(insn->pfx & (PFX_F2 | PFX_F3)))
 		return;
-	insn->impl_read |= BIT(X86_RCX);
 	insn->impl_write |= BIT(X86_RCX);
+	insn->impl_read |= insn->impl_write; /* a count of 0 leaves all */
 	insn->flags_maybe = insn->flags_written;
 }
 
@@ -587,6 +587,8 @@ static bool fix_up(struct walk *w)
 		return true;
 	case FX_GATHER:
 		return fix_gather(w);
+	case FX_W_64:
+		return w->size == X86_CODE64 || !w->vex_w;
 	}
 	return true;
 }
@@ -635,6 +637,9 @@ static bool obeys_rules(struct walk *w)
 			return false;
 		if (w->size != X86_CODE64)
 			insn->vvvv &= 7;
+		/* There W widens no register: keep it from re-encoders. */
+		if (w->size != X86_CODE64 && w->op->opsize == OZ_Y)
+			insn->rex &= (u8)~REX_W;
 	}
 	if (unlikely(insn->pfx & PFX_LOCK) &&
 	    (insn->attr & (IA_LOCK_OK | IA_MEM)) != (IA_LOCK_OK | IA_MEM))

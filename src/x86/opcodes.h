@@ -103,6 +103,7 @@ enum fix_rule {
 	FX_STRING, /* REP makes it count in rCX, flags may stay */
 	FX_NOP, /* 90: NOP, PAUSE, or XCHG R8 */
 	FX_GATHER,
+	FX_W_64, /* VEX.W = 1 in 64-bit mode only */
 };
 
 /* ->rules: when an encoding is undefined. */

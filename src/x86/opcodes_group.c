@@ -54,7 +54,7 @@
 
 /* x87: a memory operand; ST(i); nothing named; with flags */
 #define F_M(a, m) OP(COPY, MEM(a), SZ(0, m), AT(IA_X87))
-#define F_MC(c, a, m) OP(c, MEM(a), SZ(0, m), AT(IA_X87))
+#define F_ENV(c, a, m) OP(c, MEM(a), SZ(V, m), AT(IA_X87))
 #define F_I(a) OP(COPY, RMREG(ST, a), SZ(0, 0), AT(IA_X87))
 #define F_N OP(COPY, RMREG(NONE, N), SZ(0, 0), AT(IA_X87))
 #define F_CMOV(cc) OP(COPY, RMREG(ST, R), SZ(0, 0), FL(CC_##cc), AT(IA_X87))
@@ -123,14 +123,14 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 [G_DF] = BY_MOD(GRP(DF_M), GRP(DF_R)),
 [G_D8_M] = { .select = SEL_REG, .op = ALL8(F_M(R, 4)) },
 [G_D9_M] = BY_REG(F_M(R, 4), BAD, F_M(W, 4), F_M(W, 4), /* FLD FST FSTP */
-	F_MC(FLDENV, R, ENV), F_M(R, 2), /* FLDCW */
-	F_MC(FNSTENV, W, ENV), F_M(W, 2)), /* FNSTCW */
+	F_ENV(FLDENV, R, ENV), F_M(R, 2), /* FLDCW */
+	F_ENV(FNSTENV, W, ENV), F_M(W, 2)), /* FNSTCW */
 [G_DA_M] = { .select = SEL_REG, .op = ALL8(F_M(R, 4)) },
 [G_DB_M] = BY_REG(F_M(R, 4), F_M(W, 4), F_M(W, 4), F_M(W, 4), /* FI.. */
 	BAD, F_M(R, 10), BAD, F_M(W, 10)), /* FLD m80, FSTP m80 */
 [G_DC_M] = { .select = SEL_REG, .op = ALL8(F_M(R, 8)) },
 [G_DD_M] = BY_REG(F_M(R, 8), F_M(W, 8), F_M(W, 8), F_M(W, 8),
-	F_MC(FRSTOR, R, SAVE), BAD, F_MC(FNSAVE, W, SAVE),
+	F_ENV(FRSTOR, R, SAVE), BAD, F_ENV(FNSAVE, W, SAVE),
 	F_M(W, 2)), /* FNSTSW */
 [G_DE_M] = { .select = SEL_REG, .op = ALL8(F_M(R, 2)) },
 [G_DF_M] = BY_REG(F_M(R, 2), F_M(W, 2), F_M(W, 2), F_M(W, 2),
@@ -149,12 +149,12 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 [G_DB_4] = BY_RM(F_N, F_N, F_N, F_N, F_N), /* FENI FDISI FCLEX FINIT FSETPM */
 [G_DC_R] = BY_REG(F_I(RW), F_I(RW), F_I(R), F_I(R), /* FADD FMUL FCOM2 FCOMP3 */
 	F_I(RW), F_I(RW), F_I(RW), F_I(RW)),
-[G_DD_R] = BY_REG(F_I(N), F_I(RW), F_I(W), F_I(W), /* FFREE FXCH4 FST FSTP */
+[G_DD_R] = BY_REG(F_I(R), F_I(RW), F_I(W), F_I(W), /* FFREE FXCH4 FST FSTP */
 	F_I(R), F_I(R)), /* FUCOM FUCOMP */
 [G_DE_R] = BY_REG(F_I(RW), F_I(RW), F_I(R), GRP(DE_3), /* FADDP FMULP FCOMP5 */
 	F_I(RW), F_I(RW), F_I(RW), F_I(RW)),
 [G_DE_3] = BY_RM(BAD, F_N), /* FCOMPP */
-[G_DF_R] = BY_REG(F_I(N), F_I(RW), F_I(W), F_I(W), /* FFREEP FXCH7 FSTP8 9 */
+[G_DF_R] = BY_REG(F_I(R), F_I(RW), F_I(W), F_I(W), /* FFREEP FXCH7 FSTP8 9 */
 	GRP(DF_4), F_COMI, F_COMI),
 [G_DF_4] = BY_RM(OP(COPY, RMREG(NONE, N), SZ(W, 0), IMPL(A), AT(IA_X87))),
 

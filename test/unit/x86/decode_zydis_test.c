@@ -41,7 +41,7 @@ static void report(struct run *r, const char *why)
 
 	while (name && name > why && name[-1] != ' ')
 		name--;
-	for (const char *c = name ? name : why; *c; c++)
+	for (const char *c = name ? name : why; *c && *c != '('; c++)
 		h = (h ^ (u8)*c) * 1099511628211u;
 	h ^= (u64)why[0] << 8 | (u64)why[1];
 	if (r->seen[h % 4096] == h)
@@ -53,7 +53,7 @@ static void report(struct run *r, const char *why)
 static unsigned check(struct run *r, const u8 *p, size_t avail,
 		      enum x86_code_size size)
 {
-	char why[256];
+	char why[400];
 	unsigned len;
 
 	r->insns++;

@@ -315,130 +315,148 @@ static unsigned log2_scale(unsigned scale)
 	return scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
 }
 
+/* base + index * scale + disp and segment; then size and access. */
 static unsigned compare_memory(const struct x86_insn *i,
 			       const ZydisDecodedOperand *op)
 {
+	bool agen = op->mem.type == ZYDIS_MEMOP_TYPE_AGEN;
+	s64 disp = op->mem.disp.has_displacement ? op->mem.disp.value : 0;
 	unsigned diff = 0;
 
-	if (op->mem.base == ZYDIS_REGISTER_NONE && !(i->attr & IA_MEM) &&
-	    !(i->attr & IA_MOFFS))
-		return D_ADDR;
 	if (gpr_or_none(op->mem.base) != i->base ||
-	    gpr_or_none(op->mem.index) != i->index ||
-	    (i->index != X86_BASE_NONE &&
-	     log2_scale(op->mem.scale) != i->scale))
+	    gpr_or_none(op->mem.index) != i->index)
 		diff |= D_ADDR;
-	if (op->mem.disp.has_displacement ?
-		    op->mem.disp.value != i->disp :
-		    i->disp != 0)
+	if (i->index != X86_BASE_NONE &&
+	    log2_scale(op->mem.scale) != i->scale)
 		diff |= D_ADDR;
-	if (op->mem.type != ZYDIS_MEMOP_TYPE_AGEN &&
-	    (unsigned)(op->mem.segment - ZYDIS_REGISTER_ES) != i->seg)
+	/* Zydis sign-extends absolute addresses, silicon does not. */
+	if (i->attr & IA_MOFFS && i->adsize < 8)
+		disp &= (s64)BIT64(8 * i->adsize) - 1;
+	if (disp != i->disp)
 		diff |= D_ADDR;
-	if (op->mem.type == ZYDIS_MEMOP_TYPE_AGEN) {
-		if (!(i->attr & IA_NOACCESS) || i->mem_bytes || i->mem_acc)
-			diff |= D_BYTES;
-	} else if (!(i->attr & IA_NOACCESS)) {
-		if (op->size != i->mem_bytes * 8u)
-			diff |= D_BYTES;
-		if (our_acc(op->actions & ~ZYDIS_OPERAND_ACTION_CONDWRITE) !=
-		    (i->mem_acc & our_acc(op->actions)))
-			diff |= op->actions & ZYDIS_OPERAND_ACTION_CONDWRITE ?
-					0 :
-					D_ACC;
-		if (our_acc(op->actions) != i->mem_acc)
-			diff |= D_ACC;
-	}
+	if (!agen && (unsigned)(op->mem.segment - ZYDIS_REGISTER_ES) != i->seg)
+		diff |= D_ADDR;
+	if (i->attr & IA_NOACCESS)
+		return diff | (i->mem_bytes || i->mem_acc ? D_BYTES : 0);
+	if (agen || op->size != i->mem_bytes * 8u)
+		diff |= D_BYTES;
+	if (our_acc(op->actions) != i->mem_acc)
+		diff |= D_ACC;
 	return diff;
 }
 
 static unsigned compare_register(const ZydisDecodedOperand *op, u8 kind, u8 num,
 				 u8 acc)
 {
-	unsigned id, diff = 0;
+	unsigned id, diff = 0, theirs = our_acc(op->actions);
 
 	if (reg_kind(op->reg.value, &id) != kind || id != num)
 		diff |= D_REG;
-	if (our_acc(op->actions) != acc)
+	/* To write a part of a vector is to read the rest of it. */
+	if (kind == RK_XMM && acc == ACC_RW)
+		theirs |= ACC_R;
+	if (theirs != acc)
 		diff |= D_ACC;
 	return diff;
+}
+
+/* General registers that Zydis names in operands that no byte of the
+ * instruction encodes. */
+static void implicit_gprs(const ZydisDecodedInstruction *z,
+			  const ZydisDecodedOperand *ops,
+			  unsigned *read, unsigned *written)
+{
+	bool string = z->meta.category == ZYDIS_CATEGORY_STRINGOP ||
+		      z->meta.category == ZYDIS_CATEGORY_IOSTRINGOP;
+	unsigned id;
+
+	*read = *written = 0;
+	if (string && z->attributes &
+			      (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
+			       ZYDIS_ATTRIB_HAS_REPNE))
+		*read = *written = BIT(X86_RCX);
+	for (unsigned n = 0; n < z->operand_count; n++) {
+		const ZydisDecodedOperand *op = &ops[n];
+		enum x86_regkind k;
+
+		if (op->type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    op->encoding == ZYDIS_OPERAND_ENCODING_NONE) {
+			/* [rSI], [rDI], the stack, XLAT's [rBX + AL] */
+			if (op->mem.base != ZYDIS_REGISTER_NONE)
+				*read |= BIT(gpr_or_none(op->mem.base));
+			/* Zydis leaves out that some of them move on. */
+			if (string)
+				*written |= BIT(gpr_or_none(op->mem.base));
+			continue;
+		}
+		if (op->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+		    op->encoding != ZYDIS_OPERAND_ENCODING_NONE)
+			continue;
+		k = reg_kind(op->reg.value, &id);
+		if (k != RK_GPR && k != RK_GPR8)
+			continue;
+		if (k == RK_GPR8 && id >= 4)
+			id -= 4; /* AH is part of rAX */
+		if (our_acc(op->actions) & ACC_R)
+			*read |= BIT(id);
+		if (our_acc(op->actions) & ACC_W)
+			*written |= BIT(id);
+	}
+}
+
+/* A register whose place no byte of its own tells. */
+static bool is_opcode_register(const struct x86_insn *i,
+			       const ZydisDecodedOperand *op)
+{
+	unsigned id;
+	enum x86_regkind k = reg_kind(op->reg.value, &id);
+
+	if (i->attr & IA_MOFFS)
+		return k == RK_GPR || k == RK_GPR8;
+	return (i->cls == X86_C_PUSH_SREG || i->cls == X86_C_POP_SREG) &&
+	       k == RK_SREG;
 }
 
 static unsigned compare_operands(const struct x86_insn *i,
 				 const ZydisDecodedInstruction *z,
 				 const ZydisDecodedOperand *ops)
 {
-	unsigned diff = 0, impl_r = 0, impl_w = 0, id;
+	unsigned diff = 0, read, written, own;
 	bool seen_reg = false, seen_rm = false, seen_v = false, mem = false;
 
 	for (unsigned n = 0; n < z->operand_count; n++) {
 		const ZydisDecodedOperand *op = &ops[n];
-		enum x86_regkind k;
+		ZydisOperandEncoding e = op->encoding;
 
 		if (op->type == ZYDIS_OPERAND_TYPE_MEMORY &&
-		    (op->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM ||
-		     op->encoding == ZYDIS_OPERAND_ENCODING_DISP16_32_64)) {
+		    e != ZYDIS_OPERAND_ENCODING_NONE) {
 			diff |= compare_memory(i, op);
 			mem = true;
 		}
 		if (op->type != ZYDIS_OPERAND_TYPE_REGISTER)
 			continue;
-		switch (op->encoding) {
-		case ZYDIS_OPERAND_ENCODING_MODRM_REG:
-		case ZYDIS_OPERAND_ENCODING_OPCODE:
+		if (is_opcode_register(i, op))
+			e = ZYDIS_OPERAND_ENCODING_OPCODE;
+		if (e == ZYDIS_OPERAND_ENCODING_MODRM_REG ||
+		    e == ZYDIS_OPERAND_ENCODING_OPCODE) {
 			seen_reg = true;
 			diff |= compare_register(op, i->reg_kind, i->reg,
 						 i->reg_acc);
-			continue;
-		case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+		} else if (e == ZYDIS_OPERAND_ENCODING_MODRM_RM) {
 			seen_rm = true;
 			diff |= compare_register(op, i->rm_kind, i->rm,
 						 i->rm_acc);
-			continue;
-		case ZYDIS_OPERAND_ENCODING_NDSNDD:
+		} else if (e == ZYDIS_OPERAND_ENCODING_NDSNDD) {
 			seen_v = true;
 			diff |= compare_register(op, i->vvvv_kind, i->vvvv,
 						 i->vvvv_acc);
-			continue;
-		default:
-			break;
-		}
-		if (op->encoding == ZYDIS_OPERAND_ENCODING_IS4) {
+		} else if (e == ZYDIS_OPERAND_ENCODING_IS4) {
 			if (!(i->attr & IA_IS4))
 				diff |= D_ATTR;
-			continue;
-		}
-		k = reg_kind(op->reg.value, &id);
-		if (k == RK_GPR8 && id >= 4 && id < 8 && !(i->attr & IA_REX))
-			id -= 4; /* AH is part of rAX */
-		if (k == RK_SREG && !seen_reg &&
-		    (i->cls == X86_C_PUSH_SREG || i->cls == X86_C_POP_SREG)) {
-			seen_reg = true;
-			diff |= compare_register(op, i->reg_kind, i->reg,
-						 i->reg_acc);
-		}
-		if (k == RK_GPR && i->attr & IA_MOFFS) {
-			seen_reg = true;
-			diff |= compare_register(op, i->reg_kind, i->reg,
-						 i->reg_acc);
-			continue;
-		}
-		if (k == RK_GPR8 && i->attr & IA_MOFFS) {
-			seen_reg = true;
-			diff |= compare_register(op, i->reg_kind, i->reg,
-						 i->reg_acc);
-			continue;
-		}
-		if (k == RK_XMM && !(i->attr & IA_XMM_IMPL))
+		} else if (reg_kind(op->reg.value, &own) == RK_XMM &&
+			   !(i->attr & IA_XMM_IMPL)) {
 			diff |= D_ATTR;
-		if (k != RK_GPR && k != RK_GPR8)
-			continue;
-		if (our_acc(op->actions) & ACC_R)
-			impl_r |= BIT(id);
-		if (our_acc(op->actions) & ACC_W)
-			impl_w |= BIT(id);
-		if (id == X86_RSP && !(i->attr & IA_IMPL_RSP))
-			diff |= D_IMPL;
+		}
 	}
 	if (seen_reg != (i->reg_kind != RK_NONE) ||
 	    seen_rm != (i->rm_kind != RK_NONE) ||
@@ -446,16 +464,54 @@ static unsigned compare_operands(const struct x86_insn *i,
 		diff |= D_REG;
 	if (mem != !!(i->attr & (IA_MEM | IA_MOFFS)))
 		diff |= D_ADDR;
-	/* A part of a register that is written leaves the rest: reading it
-	 * besides is the same. */
-	if ((impl_r & ~(unsigned)i->impl_read) || impl_w != i->impl_write ||
-	    (i->impl_read & ~(impl_r | impl_w)))
+
+	implicit_gprs(z, ops, &read, &written);
+	if (i->attr & IA_MOFFS)
+		read = written = 0;
+	/* What is written in part may be said to be read as well. */
+	if (read & ~(unsigned)i->impl_read || written != i->impl_write ||
+	    i->impl_read & ~(read | written))
+		diff |= D_IMPL;
+	if ((read | written) & BIT(X86_RSP) && !(i->attr & IA_IMPL_RSP))
 		diff |= D_IMPL;
 	return diff;
 }
 
+/* Where Zydis knows less than the manuals: what is undefined, or cleared. */
+static const struct {
+	u16 mnemonic, written, undefined;
+} flag_tab[] = {
+	{ ZYDIS_MNEMONIC_SBB, FLAG_ARITH, 0 }, /* AF is a borrow */
+	{ ZYDIS_MNEMONIC_BEXTR, FLAG_ARITH, FLAG_AF | FLAG_SF | FLAG_PF },
+	{ ZYDIS_MNEMONIC_VPTEST, FLAG_ARITH, 0 },
+	{ ZYDIS_MNEMONIC_VTESTPS, FLAG_ARITH, 0 },
+	{ ZYDIS_MNEMONIC_VTESTPD, FLAG_ARITH, 0 },
+};
+
+/* Zydis tells of shifts without regard to their count. SDM 2 "SAL/SAR/SHL/
+ * SHR", "RCL/RCR/ROL/ROR", "SHLD": 0 leaves all flags, only 1 defines OF. */
+static void correct_shift(const struct x86_insn *i,
+			  const ZydisDecodedInstruction *z,
+			  const ZydisDecodedOperand *ops, u32 *tested,
+			  u32 *written, u32 *undefined)
+{
+	unsigned count = 1;
+
+	for (unsigned n = 1; n < z->operand_count; n++)
+		if (ops[n].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		    ops[n].reg.value == ZYDIS_REGISTER_CL)
+			return;
+	if (i->imm_len)
+		count = (unsigned)i->imm & (i->opsize == 8 ? 63 : 31);
+	if (!count)
+		*tested = *written = *undefined = 0;
+	else if (count == 1)
+		*undefined &= (u32)~FLAG_OF;
+}
+
 static unsigned compare_flags(const struct x86_insn *i,
-			      const ZydisDecodedInstruction *z)
+			      const ZydisDecodedInstruction *z,
+			      const ZydisDecodedOperand *ops)
 {
 	const ZydisAccessedFlags *f = z->cpu_flags;
 	u32 tested = f->tested & FLAG_ARITH;
@@ -463,6 +519,17 @@ static unsigned compare_flags(const struct x86_insn *i,
 	u32 written = (f->modified | f->set_0 | f->set_1 | f->undefined) &
 		      FLAG_ARITH;
 
+	for (size_t n = 0; n < ARRAY_SIZE(flag_tab); n++)
+		if (flag_tab[n].mnemonic == z->mnemonic) {
+			written = flag_tab[n].written;
+			undefined = flag_tab[n].undefined;
+		}
+	if (z->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+	    (z->meta.category == ZYDIS_CATEGORY_SHIFT ||
+	     z->meta.category == ZYDIS_CATEGORY_ROTATE))
+		correct_shift(i, z, ops, &tested, &written, &undefined);
+	if (z->meta.category == ZYDIS_CATEGORY_STRINGOP)
+		tested = 0; /* REPE tests what the comparison before set */
 	if (tested != i->flags_read || written != i->flags_written)
 		return D_FLAGS;
 	if (undefined & ~(u32)i->flags_maybe ||
@@ -496,6 +563,19 @@ static unsigned compare_immediates(const struct x86_insn *i,
 
 static bool needs_alignment(const ZydisDecodedInstruction *z)
 {
+	switch (z->mnemonic) {
+	case ZYDIS_MNEMONIC_MOVUPS:
+	case ZYDIS_MNEMONIC_MOVUPD:
+	case ZYDIS_MNEMONIC_MOVDQU:
+	case ZYDIS_MNEMONIC_LDDQU:
+	case ZYDIS_MNEMONIC_PCMPESTRI:
+	case ZYDIS_MNEMONIC_PCMPESTRM:
+	case ZYDIS_MNEMONIC_PCMPISTRI:
+	case ZYDIS_MNEMONIC_PCMPISTRM:
+		return false;
+	default:
+		break;
+	}
 	switch (z->meta.exception_class) {
 	case ZYDIS_EXCEPTION_CLASS_SSE1:
 	case ZYDIS_EXCEPTION_CLASS_SSE2:
@@ -507,48 +587,154 @@ static bool needs_alignment(const ZydisDecodedInstruction *z)
 	}
 }
 
+/* The size of the widest explicit general register, else Zydis's notion. */
+static unsigned operand_bits(const ZydisDecodedInstruction *z,
+			     const ZydisDecodedOperand *ops)
+{
+	unsigned bits = 0, id;
+
+	for (unsigned n = 0; n < z->operand_count_visible; n++) {
+		const ZydisDecodedOperand *op = &ops[n];
+
+		if (op->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+		    op->visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+			continue;
+		switch (reg_kind(op->reg.value, &id)) {
+		case RK_GPR:
+		case RK_GPR8:
+			if (op->size > bits)
+				bits = op->size;
+			break;
+		default:
+			break;
+		}
+	}
+	return bits ? bits : z->operand_width;
+}
+
+/* Where the operand size matters to anyone. */
+static bool compare_size(const struct x86_insn *i)
+{
+	switch (i->cls) {
+	case X86_C_COPY:
+		if (i->attr & (IA_SSE | IA_AVX | IA_MMX))
+			return i->reg_kind == RK_GPR || i->rm_kind == RK_GPR;
+		return i->opsize;
+	case X86_C_STRING:
+	case X86_C_BT_MEM:
+	case X86_C_PUSH:
+	case X86_C_POP:
+	case X86_C_PUSHA:
+	case X86_C_POPA:
+	case X86_C_PUSHF:
+	case X86_C_POPF:
+	case X86_C_PUSH_SREG:
+	case X86_C_POP_SREG:
+	case X86_C_ENTER:
+	case X86_C_LEAVE:
+	case X86_C_JMP:
+	case X86_C_JCC:
+	case X86_C_LOOP:
+	case X86_C_CALL:
+	case X86_C_RET:
+	case X86_C_JMP_IND:
+	case X86_C_CALL_IND:
+	case X86_C_CALL_FAR:
+	case X86_C_JMP_FAR:
+	case X86_C_RET_FAR:
+	case X86_C_IRET:
+	case X86_C_LOAD_FAR_PTR:
+	case X86_C_MOV_FROM_SREG:
+	case X86_C_SLDT:
+	case X86_C_STR:
+	case X86_C_SMSW:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static unsigned compare_attributes(const struct x86_insn *i,
-				   const ZydisDecodedInstruction *z)
+				   const ZydisDecodedInstruction *z,
+				   const ZydisDecodedOperand *ops)
 {
 	bool lockable = z->attributes & ZYDIS_ATTRIB_ACCEPTS_LOCK;
 	unsigned diff = 0;
 
 	if (lockable != !!(i->attr & IA_LOCK_OK))
 		diff |= D_ATTR;
-	if (i->cls == X86_C_COPY && i->attr & IA_MEM && !(i->attr & IA_MMX) &&
-	    i->mem_bytes >= 16 &&
+	if (i->cls == X86_C_COPY && i->attr & IA_MEM && i->mem_bytes >= 16 &&
 	    needs_alignment(z) != !!(i->attr & IA_ALIGN))
 		diff |= D_ATTR;
 	if (i->adsize * 8 != z->address_width)
 		diff |= D_SIZE;
-	if (i->reg_kind == RK_GPR || i->rm_kind == RK_GPR ||
-	    i->reg_kind == RK_GPR8 || i->rm_kind == RK_GPR8 ||
-	    (i->attr & IA_MEM && i->opsize))
-		if (i->opsize * 8 != z->operand_width)
-			diff |= D_SIZE;
+	if (compare_size(i) && i->opsize * 8 != operand_bits(z, ops))
+		diff |= D_SIZE;
 	return diff;
 }
 
-/* Our decisions against Zydis. ANY: whatever the instruction. */
+#define IN(map, opcode) (MAP_##map << 8 | (opcode))
+
+/* Our decisions against Zydis. */
 static const struct {
 	u16 mnemonic;
+	u16 where; /* IN(), or 0: all of that mnemonic */
 	u16 diffs;
 	const char *why;
 } decision_tab[] = {
-#define ANY ZYDIS_MNEMONIC_INVALID
-	{ 0xffff, 0, "" },
+	{ ZYDIS_MNEMONIC_NOP, IN(0F, 0x0d), D_VALID,
+	  "PREFETCHW of a register is #UD on AMD" },
+	{ ZYDIS_MNEMONIC_NOP, 0, D_ACC | D_REG | D_SIZE | D_IMPL,
+	  "hint NOPs have no operands worth telling" },
+	{ ZYDIS_MNEMONIC_PAUSE, IN(1, 0x90), D_CLASS | D_REG | D_IMPL | D_SIZE,
+	  "with REX.B it exchanges R8, as silicon does" },
+	{ ZYDIS_MNEMONIC_UD0, 0, 0xffff & ~(D_VALID | D_CLASS),
+	  "no modrm byte, as on AMD" },
+	{ ZYDIS_MNEMONIC_UD1, 0, 0xffff & ~(D_VALID | D_CLASS), "the same" },
+	{ ZYDIS_MNEMONIC_VPEXTRD, 0, D_VALID, "W is #UD in 32 bits on AMD" },
+	{ ZYDIS_MNEMONIC_VPINSRD, 0, D_VALID, "the same" },
+	{ ZYDIS_MNEMONIC_MOVSXD, 0, D_BYTES, "66 still reads 4 on AMD" },
+	{ ZYDIS_MNEMONIC_BSF, 0, D_ACC, "a zero source leaves the register" },
+	{ ZYDIS_MNEMONIC_BSR, 0, D_ACC, "the same" },
+	{ ZYDIS_MNEMONIC_CLFLUSH, 0, D_BYTES, "checked as a load of a byte" },
+	{ ZYDIS_MNEMONIC_CLFLUSHOPT, 0, D_BYTES, "the same" },
+	{ ZYDIS_MNEMONIC_CLWB, 0, D_BYTES, "the same" },
+	{ ZYDIS_MNEMONIC_XSAVE, 0, D_BYTES, "XCR0 tells how much" },
+	{ ZYDIS_MNEMONIC_XSAVE64, 0, D_BYTES, "the same" },
+	{ ZYDIS_MNEMONIC_XSAVEOPT, 0, D_BYTES, "the same" },
+	{ ZYDIS_MNEMONIC_XSAVEOPT64, 0, D_BYTES, "the same" },
+	{ ZYDIS_MNEMONIC_XSAVEC, 0, D_BYTES | D_ACC, "the same" },
+	{ ZYDIS_MNEMONIC_XSAVEC64, 0, D_BYTES | D_ACC, "the same" },
+	{ ZYDIS_MNEMONIC_XRSTOR, 0, D_BYTES, "the same" },
+	{ ZYDIS_MNEMONIC_XRSTOR64, 0, D_BYTES, "the same" },
+	{ ZYDIS_MNEMONIC_LEAVE, 0, D_IMPL, "the old rSP is not read" },
+	{ ZYDIS_MNEMONIC_INT, 0, D_FLAGS, "pushes the flags" },
+	{ ZYDIS_MNEMONIC_INT1, 0, D_FLAGS, "pushes the flags" },
+	{ ZYDIS_MNEMONIC_INT3, 0, D_FLAGS, "pushes the flags" },
+	{ ZYDIS_MNEMONIC_INTO, 0, D_FLAGS, "pushes the flags" },
+	{ ZYDIS_MNEMONIC_SYSCALL, 0, D_FLAGS, "puts the flags into R11" },
+	{ ZYDIS_MNEMONIC_VMCALL, 0, D_FLAGS | D_IMPL, "a hypercall's ABI" },
+	{ ZYDIS_MNEMONIC_VMMCALL, 0, D_IMPL, "a hypercall's ABI" },
+	{ ZYDIS_MNEMONIC_CRC32, IN(0F38, 0xf1), D_SIZE, "size of the source" },
+	{ ZYDIS_MNEMONIC_FNSTSW, 0, D_SIZE, "writes AX whatever 66 says" },
+	{ ZYDIS_MNEMONIC_CVTPD2PI, 0, D_ATTR, "aligned: so the manuals, and tried" },
+	{ ZYDIS_MNEMONIC_CVTTPD2PI, 0, D_ATTR, "the same" },
 };
 
-static unsigned undecided(ZydisMnemonic m, unsigned diff)
+static unsigned undecided(ZydisMnemonic m, const struct x86_insn *i,
+			  unsigned diff)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(decision_tab); i++)
-		if (decision_tab[i].mnemonic == m)
-			diff &= ~(unsigned)decision_tab[i].diffs;
+	for (size_t n = 0; diff && n < ARRAY_SIZE(decision_tab); n++)
+		if (decision_tab[n].mnemonic == m &&
+		    (!decision_tab[n].where ||
+		     decision_tab[n].where == (i->map << 8 | i->opcode)))
+			diff &= ~(unsigned)decision_tab[n].diffs;
 	return diff;
 }
 
-static void describe(const u8 *p, unsigned len, enum x86_code_size size,
-		     const char *name, unsigned diff, char *why, size_t n)
+static void describe(const u8 *p, const struct x86_insn *i,
+		     enum x86_code_size size, const char *name, unsigned diff,
+		     char *why, size_t n)
 {
 	static const char *const name_tab[] = {
 		"valid", "len", "class", "addr", "bytes", "acc", "reg",
@@ -557,14 +743,20 @@ static void describe(const u8 *p, unsigned len, enum x86_code_size size,
 	size_t at;
 
 	at = (size_t)snprintf(why, n, "%u-bit", size * 8u);
-	for (unsigned i = 0; i < len && at < n; i++)
-		at += (size_t)snprintf(why + at, n - at, " %02x", p[i]);
-	if (at < n)
-		at += (size_t)snprintf(why + at, n - at, " %s:", name);
-	for (size_t i = 0; i < ARRAY_SIZE(name_tab) && at < n; i++)
-		if (diff & 1u << i)
+	for (unsigned k = 0; k < i->len && k < 15; k++)
+		at += (size_t)snprintf(why + at, n - at, " %02x", p[k]);
+	at += (size_t)snprintf(why + at, n - at, " %s:", name);
+	for (size_t k = 0; k < ARRAY_SIZE(name_tab); k++)
+		if (diff & 1u << k)
 			at += (size_t)snprintf(why + at, n - at, " %s",
-					       name_tab[i]);
+					       name_tab[k]);
+	snprintf(why + at, n - at,
+		 " (ours: %s mem %u acc %u,%u,%u,%u opsize %u impl %x,%x "
+		 "flags %x,%x,%x)",
+		 x86_class_name(i->cls), i->mem_bytes, i->mem_acc, i->reg_acc,
+		 i->rm_acc, i->vvvv_acc, i->opsize, i->impl_read,
+		 i->impl_write, i->flags_read, i->flags_written,
+		 i->flags_maybe);
 }
 
 unsigned oracle_compare(const struct oracle *o, const u8 *p, size_t avail,
@@ -587,13 +779,13 @@ unsigned oracle_compare(const struct oracle *o, const u8 *p, size_t avail,
 	if (r != X86_DECODE_OK || !theirs) {
 		if (theirs) {
 			*len = z.length;
-			diff = undecided(z.mnemonic, D_VALID);
+			diff = undecided(z.mnemonic, &insn, D_VALID);
 		} else if (r == X86_DECODE_OK) {
 			*len = insn.len;
 			diff = D_VALID;
 		}
 		if (diff)
-			describe(p, *len, size,
+			describe(p, &insn, size,
 				 theirs ? ZydisMnemonicGetString(z.mnemonic) :
 					  x86_class_name(insn.cls),
 				 diff, why, why_size);
@@ -605,12 +797,12 @@ unsigned oracle_compare(const struct oracle *o, const u8 *p, size_t avail,
 	if (insn.cls != expected_class(&z, ops))
 		diff |= D_CLASS;
 	diff |= compare_operands(&insn, &z, ops);
-	diff |= compare_flags(&insn, &z);
+	diff |= compare_flags(&insn, &z, ops);
 	diff |= compare_immediates(&insn, &z);
-	diff |= compare_attributes(&insn, &z);
-	diff = diff ? undecided(z.mnemonic, diff) : 0;
+	diff |= compare_attributes(&insn, &z, ops);
+	diff = undecided(z.mnemonic, &insn, diff);
 	if (diff)
-		describe(p, *len, size, ZydisMnemonicGetString(z.mnemonic),
+		describe(p, &insn, size, ZydisMnemonicGetString(z.mnemonic),
 			 diff, why, why_size);
 	return diff;
 }
