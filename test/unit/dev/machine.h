@@ -14,8 +14,10 @@
 #include "vm/clock.h"
 #include "vm/gmem.h"
 
+#ifndef RAM_LOW
 #define RAM_LOW MiB(1)
 #define RAM_HIGH MiB(1)
+#endif
 
 struct machine {
 	struct gmem mem;
