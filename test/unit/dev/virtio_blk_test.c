@@ -91,7 +91,8 @@ static void test_requests(u64 features, const char *name)
 	put_plain(1, 8, 1024, false);
 	tap_equal(answer(&len), 0, "write");
 	tap_equal(len, 1, "its length");
-	tap_check(disk.data[8 * 512] == 0x5a && disk.data[10 * 512 - 1] == 0x5a &&
+	tap_check(disk.data[8 * 512] == 0x5a &&
+			  disk.data[10 * 512 - 1] == 0x5a &&
 			  disk.data[10 * 512] != 0x5a, "written");
 	tap_equal(disk.flushes, 0, "not flushed");
 	put_plain(4, 0, 0, false);
