@@ -10,7 +10,7 @@
  *   Name (\_S5, Package () { 0, 0, 0, 0 })
  *   Scope (\_SB) {
  *     Device (PCI0) {
- *       Name (_HID, EisaId ("PNP0A03"))  Name (_UID, 0)  Name (_ADR, 0)
+ *       Name (_HID, EisaId ("PNP0A03"))  Name (_UID, 0)
  *       Name (_CRS, bus 0..255, ports 0CF8..0CFF consumed and all others
  *                   passed on, memory C0000000..FEBFFFFF)
  *       Name (_PRT, one package a slot and pin: { slot << 16 | 0xFFFF, pin,
@@ -75,8 +75,6 @@ static void write_pci(struct aml *a)
 	aml_name(a, "_HID");
 	aml_eisaid(a, "PNP0A03");
 	aml_name(a, "_UID");
-	aml_integer(a, 0);
-	aml_name(a, "_ADR");
 	aml_integer(a, 0);
 
 	aml_name(a, "_CRS");
