@@ -76,7 +76,7 @@ static int machine_init(struct machine *m, const struct run_options *o,
 		.engine_options = &o->engine_options,
 	};
 	struct pc_config pc = {
-		.com1 = &m->session.console,
+		.com1 = &m->session.serial.console,
 		.debug_exit = o->debug_exit,
 		.disks = m->disks,
 		.disk_count = o->disk_count,
@@ -188,7 +188,7 @@ static int interrupted_status(const struct session *s)
 {
 	if (s->output_error == EPIPE)
 		return CMD_SIGNAL + SIGPIPE;
-	if (s->output_error)
+	if (s->output_error && s->output_error != ETIMEDOUT)
 		return cmd_fail("cannot write the console's output: %s",
 				strerror(s->output_error));
 	return CMD_SIGNAL + (s->signal ? s->signal : SIGINT);
@@ -199,6 +199,9 @@ static int end_status(const struct machine *m)
 {
 	const struct vm *vm = &m->vm;
 
+	/* Whatever the guest did, its output was not seen. */
+	if (m->session.output_error)
+		return interrupted_status(&m->session);
 	switch ((enum vm_end)vm->end) {
 	case VM_POWEROFF:
 		return CMD_OK;
