@@ -236,8 +236,8 @@ static int run_machine(const struct run_options *o)
 	r = machine_init(m, o, &e);
 	if (!r)
 		r = run(m, &e);
-	status = r ? cmd_fail("%s", e.text[0] ? e.text : strerror(-r)) :
-		     end_status(m);
+	status = r ? cmd_fail("%s", e.text[0] ? e.text : strerror(-r))
+		   : end_status(m);
 	if (o->stats && m->vm.engine)
 		print_stats(&m->vm);
 	machine_fini(m);

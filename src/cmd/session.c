@@ -100,8 +100,7 @@ static bool hungry(struct session *s)
 static void read_input(struct session *s)
 {
 	u8 buf[SERIAL_KEYS];
-	ssize_t n = read(s->in, buf,
-			 s->tty.present ? sizeof(buf) : room(s));
+	ssize_t n = read(s->in, buf, s->tty.present ? sizeof(buf) : room(s));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;

@@ -40,7 +40,7 @@ static enum vm_exit obey(struct vcpu *v, u8 byte)
 	case 'O':
 		for (unsigned i = 0; i < MiB(1); i++)
 			out(v, i % 64 == 63 ? '\n' : (u8)('0' + i % 64));
-		/* fall through */
+		__attribute__((fallthrough));
 	case 'P':
 		vm_pio_write(v, PC_PORT_PM1A_CNT, BIT(13) | PC_S5_SLP_TYP << 10,
 			     2);
