@@ -24,8 +24,14 @@
 
 /* What a byte is before the opcode. */
 enum prefix {
-	P_OPCODE, P_66, P_67, P_LOCK, P_F3, P_F2,
-	P_REX, P_SEG, /* + enum x86_sreg */
+	P_OPCODE,
+	P_66,
+	P_67,
+	P_LOCK,
+	P_F3,
+	P_F2,
+	P_REX,
+	P_SEG, /* + enum x86_sreg */
 };
 
 /* clang-format off */
@@ -161,9 +167,9 @@ static bool read_vex(struct walk *w, u8 escape)
 	if (escape == 0xc4) {
 		b2 = *w->at++;
 		map = b1 & 0x1f;
-		insn->rex |= (u8)((b1 & 0x40 ? 0 : REX_X) |
-				  (b1 & 0x20 ? 0 : REX_B) |
-				  (b2 & 0x80 ? REX_W : 0));
+		insn->rex |=
+			(u8)((b1 & 0x40 ? 0 : REX_X) | (b1 & 0x20 ? 0 : REX_B) |
+			     (b2 & 0x80 ? REX_W : 0));
 		w->vex_w = b2 >> 7;
 	}
 	w->vex_l = b2 >> 2 & 1;
@@ -336,8 +342,7 @@ static bool read_modrm(struct walk *w)
 			return false;
 		insn->rm_kind = rm_spec & 15;
 		insn->rm_acc = rm_spec >> 4 & ACC_RW;
-		insn->rm = reg_number(insn->rm_kind, (u8)rm,
-				      insn->rex & REX_B);
+		insn->rm = reg_number(insn->rm_kind, (u8)rm, insn->rex & REX_B);
 		return true;
 	}
 	if (rm_spec & RM_REG_ONLY)
@@ -546,8 +551,8 @@ static bool fix_gather(struct walk *w)
 	if (insn->adsize == 2 || (insn->modrm & 7) != 4)
 		return false;
 	if (insn->index == X86_BASE_NONE) { /* no such thing as none */
-		unsigned at = insn->disp_len ? insn->disp_off - 1u :
-					       walk_offset(w) - 1u;
+		unsigned at = insn->disp_len ? insn->disp_off - 1u
+					     : walk_offset(w) - 1u;
 
 		insn->index = X86_RSP;
 		insn->scale = w->start[at] >> 6;
@@ -571,8 +576,8 @@ static bool fix_up(struct walk *w)
 	case FX_LOAD_SREG:
 		return insn->reg <= X86_GS && insn->reg != X86_CS;
 	case FX_CR:
-		return BIT(insn->reg) & (BIT(0) | BIT(2) | BIT(3) | BIT(4) |
-					 BIT(8));
+		return BIT(insn->reg) &
+		       (BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8));
 	case FX_DR:
 		return insn->reg < 8;
 	case FX_SHIFT_1:
@@ -671,10 +676,9 @@ static bool walk_insn(struct walk *w)
 	if (w->size == X86_CODE64)
 		insn->adsize = insn->pfx & PFX_67 ? 4 : 8;
 	else
-		insn->adsize = (w->size == X86_CODE32) !=
-					       !!(insn->pfx & PFX_67) ?
-				       4 :
-				       2;
+		insn->adsize = (w->size == X86_CODE32) != !!(insn->pfx & PFX_67)
+				       ? 4
+				       : 2;
 	if (!read_opcode(w))
 		return false;
 	follow_links(w);
