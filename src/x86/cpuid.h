@@ -7,11 +7,8 @@
 #define DOPPEL_X86_CPUID_H
 
 #include "base/base.h"
+#include "base/cpuid_regs.h"
 #include "x86/state.h"
-
-struct x86_cpuid_regs {
-	u32 eax, ebx, ecx, edx;
-};
 
 /* Reads a leaf of the host; supplied by the host floor (or a test). */
 typedef void (*x86_cpuid_fn)(u32 leaf, u32 subleaf, struct x86_cpuid_regs *r);

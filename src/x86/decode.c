@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decode.c - bytes to struct x86_insn, in one pass: prefixes, opcode, table
+ * entry, modrm, immediate, then the rules that make an encoding undefined.
+ *
+ * No step checks how many bytes there are. x86_decode sees to it that a
+ * window of DECODE_WINDOW bytes can be read, more than any walk takes, by
+ * copying the last bytes of what is available into a padded buffer; whether
+ * the walk went too far is decided once, at the end, from where it stopped.
+ *
+ * SDM 2 chapter 2 "Instruction Format"; APM 3 chapter 1 "Instruction
+ * Encoding".
+ *
+ * DEVIATES: where Intel's and AMD's processors differ, Intel's way was taken:
+ *  - Near branches in 64-bit mode ignore 66; AMD's processors truncate RIP to
+ *    16 bits, which no program wants, while padding with 66 is common
+ *    (__tls_get_addr call sites, where REX.W makes both the same anyway).
+ *  - Far pointers of JMP, CALL, LFS, LGS and LSS obey REX.W (m16:64).
+ */
+#include "x86/opcodes.h"
+
+/* 14 prefixes, 3 opcode bytes, modrm, SIB, disp32 or 64, imm64: below this. */
+#define DECODE_WINDOW 40
+
+/* What a byte is before the opcode. */
+enum prefix {
+	P_OPCODE, P_66, P_67, P_LOCK, P_F3, P_F2,
+	P_REX, P_SEG, /* + enum x86_sreg */
+};
+
+/* clang-format off */
+static const u8 prefix_tab[256] = {
+	[0x26] = P_SEG + X86_ES, [0x2e] = P_SEG + X86_CS,
+	[0x36] = P_SEG + X86_SS, [0x3e] = P_SEG + X86_DS,
+	[0x64] = P_SEG + X86_FS, [0x65] = P_SEG + X86_GS,
+	[0x40] = P_REX, [0x41] = P_REX, [0x42] = P_REX, [0x43] = P_REX,
+	[0x44] = P_REX, [0x45] = P_REX, [0x46] = P_REX, [0x47] = P_REX,
+	[0x48] = P_REX, [0x49] = P_REX, [0x4a] = P_REX, [0x4b] = P_REX,
+	[0x4c] = P_REX, [0x4d] = P_REX, [0x4e] = P_REX, [0x4f] = P_REX,
+	[0x66] = P_66, [0x67] = P_67,
+	[0xf0] = P_LOCK, [0xf2] = P_F2, [0xf3] = P_F3,
+};
+
+/* SDM 2 table 2-1 "16-Bit Addressing Forms with the ModR/M Byte" */
+static const u8 base16_tab[8] = {
+	X86_RBX, X86_RBX, X86_RBP, X86_RBP, X86_RSI, X86_RDI, X86_RBP, X86_RBX,
+};
+static const u8 index16_tab[8] = {
+	X86_RSI, X86_RDI, X86_RSI, X86_RDI, X86_BASE_NONE, X86_BASE_NONE,
+	X86_BASE_NONE, X86_BASE_NONE,
+};
+/* clang-format on */
+
+/* The walk: where it is, and what it has learnt that insn does not keep. */
+struct walk {
+	const u8 *start, *at;
+	struct x86_insn *insn;
+	const struct x86_op *op;
+	enum x86_code_size size;
+	u8 rules; /* RULE_* of the whole chain of entries */
+	bool modrm_read;
+	bool vex_w, vex_l;
+};
+
+static u64 read_le(const u8 *p, unsigned n)
+{
+	switch (n) {
+	case 1:
+		return p[0];
+	case 2:
+		return p[0] | (u64)p[1] << 8;
+	case 4:
+		return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 |
+		       (u32)p[3] << 24;
+	default:
+		return read_le(p, 4) | read_le(p + 4, 4) << 32;
+	}
+}
+
+static u8 walk_offset(const struct walk *w)
+{
+	return (u8)(w->at - w->start);
+}
+
+/*
+ * Takes all prefixes. A fifteenth is one too many: whatever comes then, the
+ * instruction is too long.
+ */
+static void read_prefixes(struct walk *w)
+{
+	struct x86_insn *insn = w->insn;
+	const u8 *end = w->start + X86_INSN_MAX;
+	unsigned rex = 0; /* counts only right before the opcode */
+
+	for (; w->at < end; w->at++) {
+		unsigned kind = prefix_tab[*w->at];
+
+		if (kind == P_OPCODE)
+			break;
+		if (kind == P_REX) {
+			if (w->size != X86_CODE64)
+				break;
+			rex = *w->at;
+			continue;
+		}
+		rex = 0;
+		switch (kind) {
+		case P_66:
+			insn->pfx |= PFX_66;
+			break;
+		case P_67:
+			insn->pfx |= PFX_67;
+			break;
+		case P_LOCK:
+			insn->pfx |= PFX_LOCK;
+			break;
+		case P_F3:
+			insn->pfx = (u8)((insn->pfx & ~PFX_F2) | PFX_F3);
+			break;
+		case P_F2:
+			insn->pfx = (u8)((insn->pfx & ~PFX_F3) | PFX_F2);
+			break;
+		default:
+			/* ES CS SS DS are no prefixes in 64-bit mode */
+			if (w->size != X86_CODE64 || kind >= P_SEG + X86_FS) {
+				insn->pfx |= PFX_SEG;
+				insn->seg = (u8)(kind - P_SEG);
+			}
+		}
+	}
+	if (rex) {
+		insn->rex = rex & 0xf;
+		insn->attr = IA_REX;
+	}
+}
+
+/* The column of a table with mandatory prefixes. F2 and F3 go before 66. */
+static unsigned prefix_column(u8 pfx)
+{
+	if (likely(!(pfx & (PFX_66 | PFX_F2 | PFX_F3))))
+		return 0;
+	return pfx & PFX_F2 ? 3 : pfx & PFX_F3 ? 2 : 1;
+}
+
+static const u8 column_pp_tab[4] = { 0, 0x66, 0xf3, 0xf2 };
+
+/* After C4 or C5. false: undefined. */
+static bool read_vex(struct walk *w, u8 escape)
+{
+	struct x86_insn *insn = w->insn;
+	unsigned b1 = *w->at++, b2 = b1, map = MAP_0F;
+
+	if (insn->pfx & (PFX_66 | PFX_F2 | PFX_F3 | PFX_LOCK) ||
+	    insn->attr & IA_REX)
+		return false;
+	insn->rex = b1 & 0x80 ? 0 : REX_R;
+	if (escape == 0xc4) {
+		b2 = *w->at++;
+		map = b1 & 0x1f;
+		insn->rex |= (u8)((b1 & 0x40 ? 0 : REX_X) |
+				  (b1 & 0x20 ? 0 : REX_B) |
+				  (b2 & 0x80 ? REX_W : 0));
+		w->vex_w = b2 >> 7;
+	}
+	w->vex_l = b2 >> 2 & 1;
+	insn->vvvv = (u8)(~b2 >> 3 & 15);
+	if (w->size != X86_CODE64)
+		insn->rex &= REX_W;
+	insn->attr = IA_VEX | (w->vex_l ? IA_VL256 : 0);
+	insn->pp = column_pp_tab[b2 & 3];
+	insn->map = (u8)map;
+	insn->opcode_off = walk_offset(w);
+	insn->opcode = *w->at++;
+	if (map == MAP_0F)
+		w->op = &x86_vex_0f[insn->opcode][b2 & 3];
+	else if (map == MAP_0F38)
+		w->op = &x86_vex_0f38[insn->opcode][b2 & 3];
+	else if (map == MAP_0F3A)
+		w->op = &x86_vex_0f3a[insn->opcode][b2 & 3];
+	else
+		return false;
+	return true;
+}
+
+static bool read_opcode(struct walk *w)
+{
+	struct x86_insn *insn = w->insn;
+	unsigned column;
+	u8 b = *w->at++;
+
+	if (likely(b != 0x0f)) {
+		/* LES and LDS have a memory operand; else this is VEX. */
+		if ((b & 0xfe) == 0xc4 &&
+		    (w->size == X86_CODE64 || *w->at >= 0xc0))
+			return read_vex(w, b);
+		insn->opcode_off = (u8)(walk_offset(w) - 1);
+		insn->opcode = b;
+		w->op = &x86_map_1[b];
+		return true;
+	}
+	column = prefix_column(insn->pfx);
+	b = *w->at++;
+	if (b == 0x38) {
+		insn->map = MAP_0F38;
+		b = *w->at++;
+		w->op = &x86_map_0f38[b][column];
+	} else if (b == 0x3a) {
+		insn->map = MAP_0F3A;
+		b = *w->at++;
+		w->op = &x86_map_0f3a[b][column];
+	} else {
+		insn->map = MAP_0F;
+		w->op = &x86_map_0f[b][column];
+	}
+	insn->opcode_off = (u8)(walk_offset(w) - 1);
+	insn->opcode = b;
+	return true;
+}
+
+static void read_modrm_byte(struct walk *w)
+{
+	if (!w->modrm_read) {
+		w->insn->modrm = *w->at++;
+		w->modrm_read = true;
+	}
+}
+
+/* Goes from group to group until an entry speaks for itself. */
+static void follow_links(struct walk *w)
+{
+	w->rules = w->op->rules;
+	while (w->op->link) {
+		const struct x86_group_ops *g = &x86_group_tab[w->op->link];
+		unsigned i;
+
+		if (g->select != SEL_64)
+			read_modrm_byte(w);
+		switch (g->select) {
+		case SEL_REG:
+			i = w->insn->modrm >> 3 & 7;
+			break;
+		case SEL_RM:
+			i = w->insn->modrm & 7;
+			break;
+		case SEL_MOD:
+			i = w->insn->modrm >= 0xc0;
+			break;
+		default:
+			i = w->size == X86_CODE64;
+		}
+		w->op = &g->op[i];
+		w->rules |= w->op->rules;
+	}
+}
+
+/* Width of REX.B and friends: kinds of which there are only eight. */
+static u8 reg_number(unsigned kind, u8 low3, bool extended)
+{
+	if (kind == RK_SREG || kind == RK_MMX || kind == RK_ST ||
+	    kind == RK_NONE)
+		return low3;
+	return (u8)(low3 | extended << 3);
+}
+
+static void read_disp(struct walk *w, unsigned len)
+{
+	struct x86_insn *insn = w->insn;
+
+	insn->disp_off = walk_offset(w);
+	insn->disp_len = (u8)len;
+	insn->disp = sign_extend(read_le(w->at, len), len * 8);
+	w->at += len;
+}
+
+static void read_address16(struct walk *w, unsigned mod, unsigned rm)
+{
+	struct x86_insn *insn = w->insn;
+
+	if (mod == 0 && rm == 6) {
+		read_disp(w, 2);
+		return;
+	}
+	insn->base = base16_tab[rm];
+	insn->index = index16_tab[rm];
+	if (mod)
+		read_disp(w, mod);
+}
+
+static void read_address(struct walk *w, unsigned mod, unsigned rm)
+{
+	struct x86_insn *insn = w->insn;
+
+	if (rm == 4) {
+		unsigned sib = *w->at++;
+		unsigned index = (sib >> 3 & 7) | (insn->rex & REX_X) << 2;
+
+		if (index != X86_RSP) {
+			insn->index = (u8)index;
+			insn->scale = (u8)(sib >> 6);
+		}
+		rm = sib & 7;
+		if (mod == 0 && rm == 5) {
+			read_disp(w, 4);
+			return;
+		}
+	} else if (mod == 0 && rm == 5) {
+		if (w->size == X86_CODE64)
+			insn->base = X86_BASE_RIP;
+		read_disp(w, 4);
+		return;
+	}
+	insn->base = (u8)(rm | (insn->rex & REX_B) << 3);
+	if (mod)
+		read_disp(w, mod == 1 ? 1 : 4);
+}
+
+/* The modrm byte and what it brings. false: a form that is undefined. */
+static bool read_modrm(struct walk *w)
+{
+	struct x86_insn *insn = w->insn;
+	unsigned rm_spec = w->op->rm, mod, rm;
+	bool pinned;
+
+	read_modrm_byte(w);
+	mod = insn->modrm >> 6;
+	rm = insn->modrm & 7;
+	insn->attr |= IA_MODRM;
+	/* MOV to and from CR and DR have register operands whatever mod is. */
+	pinned = w->op->fix == FX_CR || w->op->fix == FX_DR;
+	if (mod == 3 || pinned) {
+		if (!(rm_spec & 15) && !(rm_spec & RM_REG_ONLY))
+			return false;
+		insn->rm_kind = rm_spec & 15;
+		insn->rm_acc = rm_spec >> 4 & ACC_RW;
+		insn->rm = reg_number(insn->rm_kind, (u8)rm,
+				      insn->rex & REX_B);
+		return true;
+	}
+	if (rm_spec & RM_REG_ONLY)
+		return false;
+	insn->attr |= IA_MEM;
+	insn->mem_acc = rm_spec >> 4 & ACC_RW;
+	if (insn->adsize == 2)
+		read_address16(w, mod, rm);
+	else
+		read_address(w, mod, rm);
+	if (!(insn->pfx & PFX_SEG) &&
+	    (insn->base == X86_RSP || insn->base == X86_RBP))
+		insn->seg = X86_SS;
+	return true;
+}
+
+/* Before modrm: the immediates' and some memory operands' size follow. */
+static u8 operand_size(const struct walk *w)
+{
+	const struct x86_insn *insn = w->insn;
+	bool code64 = w->size == X86_CODE64;
+	bool rex_w = code64 && insn->rex & REX_W;
+	bool pfx66 = insn->pfx & PFX_66 && !(w->op->attr & IA_PFX_MANDATORY &&
+					     prefix_column(insn->pfx) == 1);
+	u8 legacy = (w->size == X86_CODE16) != pfx66 ? 2 : 4;
+
+	switch ((enum opsize_rule)w->op->opsize) {
+	case OZ_V:
+		return rex_w ? 8 : legacy;
+	case OZ_0:
+		return 0;
+	case OZ_B:
+		return 1;
+	case OZ_W:
+		return 2;
+	case OZ_D:
+		return 4;
+	case OZ_Q:
+		return 8;
+	case OZ_S:
+		return !code64 ? legacy : pfx66 && !rex_w ? 2 : 8;
+	case OZ_N:
+		return code64 ? 8 : legacy;
+	case OZ_P:
+		return code64 ? 8 : 4;
+	case OZ_Y:
+		return rex_w ? 8 : 4;
+	case OZ_Z:
+		return legacy;
+	}
+	return legacy;
+}
+
+static u16 memory_size(const struct walk *w)
+{
+	const struct x86_insn *insn = w->insn;
+	unsigned m = w->op->mem, vl = w->vex_l ? 32 : 16;
+
+	if (m < M_V)
+		return (u16)m;
+	switch ((enum mem_rule)m) {
+	case M_V:
+		return insn->opsize;
+	case M_2V:
+		return (u16)(insn->opsize * 2);
+	case M_PTR:
+		return (u16)(insn->opsize + 2);
+	case M_DESC:
+		return w->size == X86_CODE64 ? 10 : 6;
+	case M_X:
+		return (u16)vl;
+	case M_X2:
+		return (u16)(vl / 2);
+	case M_X4:
+		return (u16)(vl / 4);
+	case M_X8:
+		return (u16)(vl / 8);
+	case M_DUP:
+		return vl == 16 ? 8 : 32;
+	case M_SW:
+		return w->vex_w ? 8 : 4;
+	case M_ENV:
+		return insn->opsize == 2 ? 14 : 28;
+	case M_SAVE:
+		return insn->opsize == 2 ? 94 : 108;
+	case M_512:
+		return 512;
+	default:
+		return 0;
+	}
+}
+
+/* imm_len bytes, sign-extended or not. */
+static void read_imm(struct walk *w, unsigned len, bool sign)
+{
+	struct x86_insn *insn = w->insn;
+	u64 v = read_le(w->at, len);
+
+	insn->imm_off = walk_offset(w);
+	insn->imm_len = (u8)len;
+	insn->imm = sign ? (u64)sign_extend(v, len * 8) : v;
+	w->at += len;
+}
+
+static void read_imm2(struct walk *w, unsigned len)
+{
+	w->insn->imm2_len = (u8)len;
+	w->insn->imm2 = (u16)read_le(w->at, len);
+	w->at += len;
+}
+
+static void read_immediates(struct walk *w)
+{
+	struct x86_insn *insn = w->insn;
+	unsigned z = insn->opsize == 2 ? 2 : 4;
+
+	switch ((enum imm_rule)w->op->imm) {
+	case I_0:
+		return;
+	case I_B:
+		read_imm(w, 1, true);
+		return;
+	case I_UB:
+		read_imm(w, 1, false);
+		return;
+	case I_UW:
+		read_imm(w, 2, false);
+		return;
+	case I_Z:
+	case I_J:
+		read_imm(w, z, true);
+		return;
+	case I_V:
+		read_imm(w, insn->opsize, true);
+		return;
+	case I_FAR:
+		read_imm(w, z, false);
+		read_imm2(w, 2);
+		return;
+	case I_ENTER:
+		read_imm(w, 2, false);
+		read_imm2(w, 1);
+		return;
+	case I_MOFFS:
+		insn->disp_off = walk_offset(w);
+		insn->disp_len = insn->adsize;
+		insn->disp = (s64)read_le(w->at, insn->adsize);
+		insn->mem_acc = insn->reg_acc == ACC_R ? ACC_W : ACC_R;
+		w->at += insn->adsize;
+		return;
+	}
+}
+
+/* SDM 1 appendix A: what a count known now says about the flags. */
+static void fix_shift(struct x86_insn *insn, unsigned count)
+{
+	unsigned bits = insn->opsize * 8u;
+
+	count &= insn->opsize == 8 ? 63 : 31;
+	if (!count) {
+		insn->flags_read = 0;
+		insn->flags_written = 0;
+		insn->flags_maybe = 0;
+		return;
+	}
+	if (count > 1)
+		insn->flags_maybe |= FLAG_OF;
+	if (count >= bits)
+		insn->flags_maybe |= FLAG_CF;
+}
+
+static void fix_shld(struct x86_insn *insn)
+{
+	unsigned count = (unsigned)insn->imm & (insn->opsize == 8 ? 63 : 31);
+
+	fix_shift(insn, count);
+	if (count > insn->opsize * 8u)
+		insn->flags_maybe = insn->flags_written;
+}
+
+static void fix_string(struct x86_insn *insn)
+{
+	if (!(insn->pfx & (PFX_F2 | PFX_F3)))
+		return;
+	insn->impl_write |= BIT(X86_RCX);
+	insn->impl_read |= insn->impl_write; /* a count of 0 leaves all */
+	insn->flags_maybe = insn->flags_written;
+}
+
+/* Gathers: the index is a vector register, in a SIB byte, and no register may
+ * be used twice. */
+static bool fix_gather(struct walk *w)
+{
+	struct x86_insn *insn = w->insn;
+
+	if (insn->adsize == 2 || (insn->modrm & 7) != 4)
+		return false;
+	if (insn->index == X86_BASE_NONE) { /* no such thing as none */
+		unsigned at = insn->disp_len ? insn->disp_off - 1u :
+					       walk_offset(w) - 1u;
+
+		insn->index = X86_RSP;
+		insn->scale = w->start[at] >> 6;
+	}
+	return insn->index != insn->reg && insn->index != insn->vvvv &&
+	       insn->reg != insn->vvvv;
+}
+
+static bool fix_up(struct walk *w)
+{
+	struct x86_insn *insn = w->insn;
+
+	switch ((enum fix_rule)w->op->fix) {
+	case FX_NONE:
+		return true;
+	case FX_OPCODE_SREG:
+		insn->reg = insn->opcode >> 3 & 7;
+		return true;
+	case FX_SREG:
+		return insn->reg <= X86_GS;
+	case FX_LOAD_SREG:
+		return insn->reg <= X86_GS && insn->reg != X86_CS;
+	case FX_CR:
+		return BIT(insn->reg) & (BIT(0) | BIT(2) | BIT(3) | BIT(4) |
+					 BIT(8));
+	case FX_DR:
+		return insn->reg < 8;
+	case FX_SHIFT_1:
+		return true;
+	case FX_SHIFT_IMM:
+		fix_shift(insn, (unsigned)insn->imm);
+		return true;
+	case FX_SHIFT_CL:
+		insn->flags_maybe = insn->flags_written;
+		return true;
+	case FX_SHLD_IMM:
+		fix_shld(insn);
+		return true;
+	case FX_STRING:
+		fix_string(insn);
+		return true;
+	case FX_NOP:
+		if (insn->opcode == 0x90 && !(insn->rex & REX_B)) {
+			insn->cls = X86_C_NOP;
+			insn->attr &= ~IA_OPREG;
+			insn->reg_kind = RK_NONE;
+			insn->reg_acc = 0;
+			insn->impl_read = 0;
+			insn->impl_write = 0;
+		}
+		return true;
+	case FX_GATHER:
+		return fix_gather(w);
+	case FX_W_64:
+		return w->size == X86_CODE64 || !w->vex_w;
+	}
+	return true;
+}
+
+/* What the entry says as it stands. */
+static void take_entry(struct walk *w)
+{
+	struct x86_insn *insn = w->insn;
+	const struct x86_op *op = w->op;
+	const struct x86_flags *fl = &x86_flags_tab[op->flags];
+	const struct x86_impl *impl = &x86_impl_tab[op->impl];
+
+	insn->cls = op->cls;
+	insn->attr |= op->attr;
+	insn->flags_read = fl->read;
+	insn->flags_written = fl->written;
+	insn->flags_maybe = fl->maybe;
+	insn->impl_read = impl->read;
+	insn->impl_write = impl->write;
+	insn->opsize = operand_size(w);
+	if (op->attr & IA_PFX_MANDATORY)
+		insn->pp = column_pp_tab[prefix_column(insn->pfx)];
+	insn->reg_kind = op->reg & 15;
+	insn->reg_acc = op->reg >> 4;
+	insn->vvvv_kind = op->vvvv & 15;
+	insn->vvvv_acc = op->vvvv >> 4;
+}
+
+/* false: the encoding is undefined. */
+static bool obeys_rules(struct walk *w)
+{
+	struct x86_insn *insn = w->insn;
+	unsigned rules = w->rules;
+
+	if (unlikely(rules)) {
+		if (rules & (w->size == X86_CODE64 ? RULE_NO64 : RULE_ONLY64))
+			return false;
+		if (rules & (w->vex_l ? RULE_L0 : RULE_L1))
+			return false;
+		if (rules & (w->vex_w ? RULE_W0 : RULE_W1))
+			return false;
+	}
+	if (insn->attr & IA_VEX) {
+		/* Outside of 64-bit mode bit 3 names no register, but counts */
+		if (!insn->vvvv_kind && insn->vvvv)
+			return false;
+		if (w->size != X86_CODE64)
+			insn->vvvv &= 7;
+		/* There W widens no register: keep it from re-encoders. */
+		if (w->size != X86_CODE64 && w->op->opsize == OZ_Y)
+			insn->rex &= (u8)~REX_W;
+	}
+	if (unlikely(insn->pfx & PFX_LOCK) &&
+	    (insn->attr & (IA_LOCK_OK | IA_MEM)) != (IA_LOCK_OK | IA_MEM))
+		return false;
+	return true;
+}
+
+/* Reads at most DECODE_WINDOW bytes; insn->len says how many it needed. */
+static bool walk_insn(struct walk *w)
+{
+	struct x86_insn *insn = w->insn;
+
+	read_prefixes(w);
+	if (w->size == X86_CODE64)
+		insn->adsize = insn->pfx & PFX_67 ? 4 : 8;
+	else
+		insn->adsize = (w->size == X86_CODE32) !=
+					       !!(insn->pfx & PFX_67) ?
+				       4 :
+				       2;
+	if (!read_opcode(w))
+		return false;
+	follow_links(w);
+	if (w->op->cls == X86_C_INVALID)
+		return false;
+	take_entry(w);
+	if (w->op->rm & RM_HERE) {
+		if (!read_modrm(w))
+			return false;
+		insn->reg = reg_number(insn->reg_kind, insn->modrm >> 3 & 7,
+				       insn->rex & REX_R);
+	} else if (insn->attr & IA_OPREG) {
+		insn->reg = reg_number(insn->reg_kind, insn->opcode & 7,
+				       insn->rex & REX_B);
+	}
+	if (!(insn->attr & IA_MEM))
+		insn->attr &= ~(IA_LOCK_OK | IA_ALIGN);
+	insn->mem_bytes = memory_size(w);
+	read_immediates(w);
+	if (!obeys_rules(w))
+		return false;
+	return fix_up(w);
+}
+
+static enum x86_decode_result decode_window(const u8 *p, size_t avail,
+					    enum x86_code_size size,
+					    struct x86_insn *insn)
+{
+	struct walk w = { .start = p, .at = p, .insn = insn, .size = size };
+	size_t len;
+	bool ok;
+
+	*insn = (struct x86_insn){
+		.seg = X86_DS,
+		.base = X86_BASE_NONE,
+		.index = X86_BASE_NONE,
+	};
+	ok = walk_insn(&w);
+	len = (size_t)(w.at - w.start);
+	insn->len = (u8)len;
+	if (likely(ok && len <= X86_INSN_MAX && len <= avail))
+		return X86_DECODE_OK;
+	insn->cls = X86_C_INVALID;
+	if (len > X86_INSN_MAX && avail >= X86_INSN_MAX)
+		return X86_DECODE_LONG;
+	if (len > avail)
+		return X86_DECODE_SHORT;
+	return X86_DECODE_UD;
+}
+
+enum x86_decode_result x86_decode(const u8 *p, size_t avail,
+				  enum x86_code_size size,
+				  struct x86_insn *insn)
+{
+	u8 window[DECODE_WINDOW];
+
+	if (likely(avail >= sizeof(window)))
+		return decode_window(p, avail, size, insn);
+	for (size_t i = 0; i < sizeof(window); i++)
+		window[i] = i < avail ? p[i] : 0;
+	return decode_window(window, avail, size, insn);
+}
+
+static const char *const class_name_tab[X86_C_COUNT] = {
+#define X(id) [X86_C_##id] = #id,
+	X86_CLASSES(X)
+#undef X
+};
+
+const char *x86_class_name(enum x86_class c)
+{
+	return (unsigned)c < X86_C_COUNT ? class_name_tab[c] : "?";
+}
