@@ -88,8 +88,7 @@ static void test_cr0(void)
 static void test_cr3(void)
 {
 	world_long(&w);
-	tap_check(!cr3(0x5000) && w.s.cr3 == 0x5000 &&
-			  change == X86_CHANGE_TLB,
+	tap_check(!cr3(0x5000) && w.s.cr3 == 0x5000 && change == X86_CHANGE_TLB,
 		  "CR3");
 	gp(cr3(0x5000 | CR3_NOFLUSH), "bit 63 without PCIDE");
 	gp(cr3(BIT64(X86_PHYS_BITS)), "beyond MAXPHYADDR");
@@ -126,8 +125,7 @@ static void test_cr4(void)
 	gp(cr4(CR4_PCIDE), "PCIDE outside long mode");
 
 	world_long(&w);
-	tap_check(x86_write_xcr0(&w.s, 7, 7, &f) &&
-			  is_fault(&f, X86_UD, 0),
+	tap_check(x86_write_xcr0(&w.s, 7, 7, &f) && is_fault(&f, X86_UD, 0),
 		  "XSETBV without OSXSAVE: #UD");
 	w.s.cr4 |= CR4_OSXSAVE;
 	tap_check(!x86_write_xcr0(&w.s, 7, 7, &f) && w.s.xcr0 == 7, "XCR0");

@@ -131,10 +131,10 @@ static u32 mask_of(const char *bits)
 
 static u32 reg_of(const struct x86_cpuid_regs *r, char reg)
 {
-	return reg == 'a' ? r->eax :
-	       reg == 'b' ? r->ebx :
-	       reg == 'c' ? r->ecx :
-			    r->edx;
+	return reg == 'a'   ? r->eax
+	       : reg == 'b' ? r->ebx
+	       : reg == 'c' ? r->ecx
+			    : r->edx;
 }
 
 static void check_allowed(const char *host)
@@ -145,9 +145,9 @@ static void check_allowed(const char *host)
 		u32 extra = reg_of(&r, a->reg) & ~mask_of(a->bits);
 
 		/* Leaves beyond Intel's range repeat another leaf. */
-		if (c.intel && (a->leaf > c.max_basic &&
-				(a->leaf < 0x80000000 ||
-				 a->leaf > c.max_extended)))
+		if (c.intel &&
+		    (a->leaf > c.max_basic &&
+		     (a->leaf < 0x80000000 || a->leaf > c.max_extended)))
 			continue;
 		tap_check(!extra, "%s: %x.%u e%cx shows no more: 0x%x", host,
 			  a->leaf, a->subleaf, a->reg, extra);
@@ -170,15 +170,18 @@ static void check_agreement(const char *host, unsigned cpus)
 	tap_check(avx || !((one.ecx & (BIT(12) | BIT(29))) |
 			   (seven.ebx & BIT(5)) | (seven.ecx & 0x600)),
 		  "%s: no FMA, F16C, AVX2, VAES without AVX", host);
-	tap_check(c.xcr0_valid == (avx ? 7u : xsave ? 3u : 0u) &&
+	tap_check(c.xcr0_valid == (avx	   ? 7u
+				   : xsave ? 3u
+					   : 0u) &&
 			  d0.eax == c.xcr0_valid,
 		  "%s: XCR0", host);
-	tap_check(d0.ecx == (avx ? 832u : xsave ? 576u : 0u),
+	tap_check(d0.ecx == (avx     ? 832u
+			     : xsave ? 576u
+				     : 0u),
 		  "%s: XSAVE's size", host);
-	tap_check(!avx || (d2.eax == 256 && d2.ebx == 576),
-		  "%s: AVX's place", host);
-	tap_check(!!(c.cr4_valid & CR4_OSXSAVE) == xsave, "%s: OSXSAVE",
+	tap_check(!avx || (d2.eax == 256 && d2.ebx == 576), "%s: AVX's place",
 		  host);
+	tap_check(!!(c.cr4_valid & CR4_OSXSAVE) == xsave, "%s: OSXSAVE", host);
 	tap_check(!(c.cr4_valid & (CR4_VME | CR4_PVI | CR4_LA57 | CR4_PKE)),
 		  "%s: hidden CR4 bits", host);
 	tap_check((read(0x80000008, 0).eax & 0xff) == X86_PHYS_BITS &&
@@ -190,8 +193,8 @@ static void check_agreement(const char *host, unsigned cpus)
 	tap_check(((one.edx >> 28) & 1) == (cpus > 1), "%s: HTT", host);
 	tap_check((one.ebx >> 16 & 0xff) == cpus, "%s: logical processors",
 		  host);
-	tap_check(read(0, 0).eax >= 0xd && read(0x80000000, 0).eax >=
-						   0x80000008,
+	tap_check(read(0, 0).eax >= 0xd &&
+			  read(0x80000000, 0).eax >= 0x80000008,
 		  "%s: enough leaves", host);
 	/* What Doppel does itself is there on every host. */
 	tap_check((one.ecx & (BIT(17) | BIT(21) | BIT(24) | BIT(31))) ==
@@ -200,8 +203,7 @@ static void check_agreement(const char *host, unsigned cpus)
 			  (seven.ecx & BIT(2)) &&
 			  (read(0x80000001, 0).edx & BIT(20)),
 		  "%s: system features", host);
-	tap_check(c.count <= X86_CPUID_LEAVES, "%s: %u leaves", host,
-		  c.count);
+	tap_check(c.count <= X86_CPUID_LEAVES, "%s: %u leaves", host, c.count);
 }
 
 static void check_dynamic(void)
@@ -242,7 +244,8 @@ static void test_cpuid(void)
 	vendor = "GenuineIntel";
 	try_host("boastful Intel", boastful_host, 255);
 	tap_check(read(0x15, 0).ecx * (u64)read(0x15, 0).ebx /
-				  read(0x15, 0).eax == 2596000000ull,
+				  read(0x15, 0).eax ==
+			  2596000000ull,
 		  "leaf 15H gives the TSC's frequency");
 	tap_equal(read(0x16, 0).eax, 2596u, "leaf 16H too");
 	tap_equal(read(0x1234, 0).eax, read(0x16, 0).eax,
@@ -333,8 +336,7 @@ static void test_msrs(void)
 		  "TSC_ADJUST written: the TSC follows");
 
 	keeps(MSR_EFER, EFER_SCE | EFER_LME | EFER_NXE, "EFER");
-	tap_equal(change, X86_CHANGE_TLB_ALL | X86_CHANGE_MODE,
-		  "NXE flushes");
+	tap_equal(change, X86_CHANGE_TLB_ALL | X86_CHANGE_MODE, "NXE flushes");
 	refuses(MSR_EFER, BIT64(12), "EFER (SVME)");
 	tap_check(!wr(MSR_EFER, EFER_LMA) && !(s.efer & EFER_LMA),
 		  "LMA cannot be written");

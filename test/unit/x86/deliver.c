@@ -5,10 +5,10 @@
 
 static struct world w;
 
-#define GATE64(sel, off, attr, ist, v)                            \
-	do {                                                      \
-		put64(&w, W_IDT + (v) * 16, gate(sel, off, attr, ist)); \
-		put64(&w, W_IDT + (v) * 16 + 8, 0);               \
+#define GATE64(sel, off, attr, ist, v)                                \
+	do {                                                          \
+		put64(&w, W_IDT + (v)*16, gate(sel, off, attr, ist)); \
+		put64(&w, W_IDT + (v)*16 + 8, 0);                     \
 	} while (0)
 
 #define INT_GATE (SEG_P | SYS_INT)
@@ -23,10 +23,9 @@ static int deliver(enum x86_event_kind kind, u8 vector)
 
 static int fault(u8 vector, u32 error, u64 cr2)
 {
-	struct x86_fault e = { .vector = vector,
-			       .has_error = true,
-			       .error = error,
-			       .cr2 = cr2 };
+	struct x86_fault e = {
+		.vector = vector, .has_error = true, .error = error, .cr2 = cr2
+	};
 
 	return x86_deliver(&w.s, &w.m, X86_EVENT_HW_EXCEPTION, &e);
 }
@@ -50,8 +49,8 @@ static bool frame64_is(u64 rip, u64 cs, u64 flags, u64 rsp, u64 ss)
 static bool frame32_is(const u32 *want, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		u32 got = get32(&w, w.s.seg[X86_SS].base +
-					    w.s.gpr[X86_RSP] + i * 4);
+		u32 got = get32(&w, w.s.seg[X86_SS].base + w.s.gpr[X86_RSP] +
+					    i * 4);
 
 		if (got != want[i]) {
 			printf("# frame[%u] is 0x%x, not 0x%x\n", i, got,
@@ -132,8 +131,7 @@ static void test_long_ist(void)
 	tap_equal(w.s.seg[X86_SS].sel, G_DATA, "SS stays");
 	long_world();
 	put64(&w, W_TSS + 36, 0x800000000000ull);
-	tap_check(deliver(X86_EVENT_INTR, 0x22) &&
-			  w.s.activity == X86_SHUTDOWN,
+	tap_check(deliver(X86_EVENT_INTR, 0x22) && w.s.activity == X86_SHUTDOWN,
 		  "a non-canonical IST for all is a triple fault");
 	long_world();
 	w.s.dr7 |= DR7_GD;
@@ -162,8 +160,7 @@ static void check_nested(const char *what, enum x86_event_kind kind, u8 v,
 				  W_CODE - e.insn_len,
 		  "%s: %d(0x%x)", what, vector, error);
 	if (w.s.rip != handler)
-		printf("# rip 0x%llx error 0x%x\n",
-		       (unsigned long long)w.s.rip,
+		printf("# rip 0x%llx error 0x%x\n", (unsigned long long)w.s.rip,
 		       get32(&w, w.s.gpr[X86_RSP]));
 }
 
@@ -250,8 +247,7 @@ static void test_combining(void)
 
 	long_world();
 	GATE64(0, 0, 0, 0, X86_UD);
-	tap_check(!deliver(X86_EVENT_HW_EXCEPTION, X86_UD) &&
-			  w.s.rip == 0x6100,
+	tap_check(!deliver(X86_EVENT_HW_EXCEPTION, X86_UD) && w.s.rip == 0x6100,
 		  "#GP in delivery of #UD (benign) is delivered itself");
 
 	long_world();
@@ -319,8 +315,7 @@ static void test_protected(void)
 	protected_world();
 	w.s.rflags |= FLAG_IF;
 	tap_check(!deliver(X86_EVENT_INTR, 0x20), "32-bit, same privilege");
-	tap_check(frame32_is((u32[]){ W_CODE, G_CODE32,
-				      FLAG_FIXED | FLAG_IF },
+	tap_check(frame32_is((u32[]){ W_CODE, G_CODE32, FLAG_FIXED | FLAG_IF },
 			     3) &&
 			  w.s.gpr[X86_RSP] == W_STACK0 - 12,
 		  "frame of three");
@@ -392,16 +387,13 @@ static void test_stack_wrap(void)
 	tap_check(deliver(X86_EVENT_INTR, 0x20),
 		  "a push across the wrap is a stack fault");
 	protected_world();
-	set_desc(&w, G_FREE,
-		 desc(0x30000, 0xfff, A_DATA | SEG_EXPAND_DOWN));
+	set_desc(&w, G_FREE, desc(0x30000, 0xfff, A_DATA | SEG_EXPAND_DOWN));
 	set_seg(&w, X86_SS, G_FREE);
 	w.s.gpr[X86_RSP] = 0x100c;
-	tap_check(!deliver(X86_EVENT_INTR, 0x20) &&
-			  w.s.gpr[X86_RSP] == 0x1000,
+	tap_check(!deliver(X86_EVENT_INTR, 0x20) && w.s.gpr[X86_RSP] == 0x1000,
 		  "an expand-down stack to its last byte");
 	protected_world();
-	set_desc(&w, G_FREE,
-		 desc(0x30000, 0xfff, A_DATA | SEG_EXPAND_DOWN));
+	set_desc(&w, G_FREE, desc(0x30000, 0xfff, A_DATA | SEG_EXPAND_DOWN));
 	set_seg(&w, X86_SS, G_FREE);
 	w.s.gpr[X86_RSP] = 0x100b;
 	tap_check(deliver(X86_EVENT_INTR, 0x20), "and one byte beyond");
@@ -413,8 +405,8 @@ static void test_vm86(void)
 	set_gate32(0x20, G_CODE32, 0x5000, INT_GATE);
 	tap_check(!deliver(X86_EVENT_INTR, 0x20), "from virtual-8086 mode");
 	tap_check(frame32_is((u32[]){ 0x100, 0x1100,
-				      (u32)(FLAG_FIXED | FLAG_VM |
-					    FLAG_IOPL | FLAG_IF),
+				      (u32)(FLAG_FIXED | FLAG_VM | FLAG_IOPL |
+					    FLAG_IF),
 				      0x800, 0x1200, 0x1000, 0x1300, 0x1400,
 				      0x1500 },
 			     9),
@@ -443,8 +435,7 @@ static void test_real(void)
 	tap_check(w.s.rip == 0x1234 && w.s.seg[X86_CS].sel == 0x3000 &&
 			  w.s.seg[X86_CS].base == 0x30000,
 		  "CS:IP of the table");
-	tap_check(get16(&w, 0x20ffa) == 0x100 &&
-			  get16(&w, 0x20ffc) == 0x1000 &&
+	tap_check(get16(&w, 0x20ffa) == 0x100 && get16(&w, 0x20ffc) == 0x1000 &&
 			  get16(&w, 0x20ffe) ==
 				  (FLAG_FIXED | FLAG_IF | FLAG_TF) &&
 			  w.s.gpr[X86_RSP] == 0xffa,
@@ -466,8 +457,7 @@ static void test_real(void)
 	world_real(&w);
 	w.s.gpr[X86_RSP] = 0;
 	put32(&w, 0x20 * 4, 0x30001234);
-	tap_check(!deliver(X86_EVENT_INTR, 0x20) &&
-			  w.s.gpr[X86_RSP] == 0xfffa,
+	tap_check(!deliver(X86_EVENT_INTR, 0x20) && w.s.gpr[X86_RSP] == 0xfffa,
 		  "SP = 0 wraps");
 }
 

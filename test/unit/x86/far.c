@@ -20,8 +20,7 @@ static int call(u16 sel, u64 off)
 
 static void check_gp(int r, u32 error, const char *what)
 {
-	tap_check(r == -1 && is_fault(&f, X86_GP, error) &&
-			  w.s.rip == W_CODE,
+	tap_check(r == -1 && is_fault(&f, X86_GP, error) && w.s.rip == W_CODE,
 		  "#GP(0x%x): %s", error, what);
 }
 
@@ -49,8 +48,7 @@ static void test_direct(void)
 		  "conforming: RPL does not matter");
 	world_protected(&w);
 	world_user(&w, G_UCODE32);
-	tap_check(!jmp(G_CONF, 0x10) &&
-			  w.s.seg[X86_CS].sel == (G_CONF | 3) &&
+	tap_check(!jmp(G_CONF, 0x10) && w.s.seg[X86_CS].sel == (G_CONF | 3) &&
 			  x86_cpl(&w.s) == 3,
 		  "conforming code from CPL 3 stays at CPL 3");
 
@@ -150,8 +148,7 @@ static void test_gates32(void)
 	tap_check(!call(G_FREE, 0) && w.s.gpr[X86_RSP] == W_STACK0 - 8,
 		  "gate within CPL 0: no stack in the frame");
 	world_protected(&w);
-	set_desc(&w, G_FREE,
-		 gate(G_CODE32, 0xffff5000, SEG_P | SYS_CALL16, 0));
+	set_desc(&w, G_FREE, gate(G_CODE32, 0xffff5000, SEG_P | SYS_CALL16, 0));
 	tap_check(!call(G_FREE, 0) && w.s.rip == 0x5000 &&
 			  get16(&w, W_STACK0 - 2) == G_CODE32 &&
 			  get16(&w, W_STACK0 - 4) == (u16)NEXT,
@@ -214,8 +211,8 @@ static void test_gates64(void)
 	set_gate64(G_CODE64, 0x7fff12345678ull, attr, 0);
 	world_user(&w, G_UCODE64);
 	tap_check(!x86_call_far(&w.s, &w.m, G_FREE | 3, 0, 4, NEXT, &f) &&
-			  w.s.rip == 0x7fff12345678ull &&
-			  x86_cpl(&w.s) == 0 && w.s.seg[X86_SS].sel == 0,
+			  w.s.rip == 0x7fff12345678ull && x86_cpl(&w.s) == 0 &&
+			  w.s.seg[X86_SS].sel == 0,
 		  "64-bit call gate");
 	tap_check(w.s.gpr[X86_RSP] == W_STACK0 - 32 &&
 			  get64(&w, W_STACK0 - 8) == (G_UDATA | 3) &&
@@ -335,8 +332,7 @@ static void test_iret64(void)
 		    0x1234567800006000ull, G_UDATA | 3);
 	w.s.seg[X86_FS].base = 0x1234567890ull;
 	w.s.seg[X86_FS].attr = SEG_UNUSABLE;
-	tap_check(!iret(8) && !x86_is_64bit(&w.s) &&
-			  w.s.gpr[X86_RSP] == 0x6000,
+	tap_check(!iret(8) && !x86_is_64bit(&w.s) && w.s.gpr[X86_RSP] == 0x6000,
 		  "IRETQ to compatibility mode: 32 bits of RSP");
 	tap_equal(w.s.seg[X86_FS].base, 0x1234567890ull,
 		  "a null FS keeps the base that an MSR gave it");
@@ -375,8 +371,7 @@ static void test_iret32(void)
 	push32s((u32[]){ 0x5000, G_UCODE32 | 3, 0x202, 0x7000, G_UDATA | 3 },
 		5);
 	tap_check(!iret(4) && x86_cpl(&w.s) == 3 &&
-			  w.s.gpr[X86_RSP] == 0x7000 &&
-			  (w.s.rflags & FLAG_IF),
+			  w.s.gpr[X86_RSP] == 0x7000 && (w.s.rflags & FLAG_IF),
 		  "IRETD to user");
 	world_protected(&w);
 	push32s((u32[]){ 0x5000 | G_CODE32 << 16, 0xffff }, 2);
@@ -386,9 +381,8 @@ static void test_iret32(void)
 		  "16-bit IRET leaves the upper flags");
 
 	world_protected(&w);
-	push32s((u32[]){ 0x1234, 0x2000,
-			 (u32)(FLAG_VM | FLAG_IF | FLAG_IOPL), 0x4567, 0x3000,
-			 0x3100, 0x3200, 0x3300, 0x3400 },
+	push32s((u32[]){ 0x1234, 0x2000, (u32)(FLAG_VM | FLAG_IF | FLAG_IOPL),
+			 0x4567, 0x3000, 0x3100, 0x3200, 0x3300, 0x3400 },
 		9);
 	tap_check(!iret(4) && x86_is_vm86(&w.s) && x86_cpl(&w.s) == 3,
 		  "IRETD to virtual-8086 mode");

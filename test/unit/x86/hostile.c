@@ -101,8 +101,8 @@ static void spoil(void)
 /* Something like a frame at the top of the stack. */
 static void put_stack(unsigned size)
 {
-	u64 at = w.s.gpr[X86_RSP] + (x86_is_64bit(&w.s) ? 0 :
-				     w.s.seg[X86_SS].base);
+	u64 at = w.s.gpr[X86_RSP] +
+		 (x86_is_64bit(&w.s) ? 0 : w.s.seg[X86_SS].base);
 
 	if (at > WORLD_BYTES - 256)
 		return;
@@ -165,17 +165,16 @@ static int act(unsigned what, struct x86_fault *f)
 	case 4:
 		return x86_lsl(&w.s, &w.m, any_sel(), &zf, &v, f);
 	case 5:
-		return x86_verr_verw(&w.s, &w.m, any_sel(), chance(2), &zf,
-				     f);
+		return x86_verr_verw(&w.s, &w.m, any_sel(), chance(2), &zf, f);
 	case 6:
-		return x86_jmp_far(&w.s, &w.m, any_sel(), any_address(),
-				   opsize, W_CODE + 7, f);
+		return x86_jmp_far(&w.s, &w.m, any_sel(), any_address(), opsize,
+				   W_CODE + 7, f);
 	case 7:
 		return x86_call_far(&w.s, &w.m, any_sel(), any_address(),
 				    opsize, W_CODE + 7, f);
 	case 8:
-		return x86_ret_far(&w.s, &w.m, opsize,
-				   (unsigned)rnd() & 0xffff, f);
+		return x86_ret_far(&w.s, &w.m, opsize, (unsigned)rnd() & 0xffff,
+				   f);
 	case 9:
 		return x86_iret(&w.s, &w.m, opsize, f);
 	default:
@@ -184,8 +183,8 @@ static int act(unsigned what, struct x86_fault *f)
 					 .has_error = chance(2) };
 		if (chance(2))
 			f->vector &= 31;
-		return x86_deliver(&w.s, &w.m,
-				   (enum x86_event_kind)(rnd() % 4), f);
+		return x86_deliver(&w.s, &w.m, (enum x86_event_kind)(rnd() % 4),
+				   f);
 	}
 }
 
@@ -225,7 +224,7 @@ int main(void)
 	unsigned changed = 0, unsound = 0;
 
 	world_init(&w);
-	for (unsigned i = 0; i < 30000; i++) {
+	for (unsigned i = 0; i < 20000; i++) {
 		unsigned what = (unsigned)(rnd() % 16);
 		struct x86_fault f;
 		int r;

@@ -88,11 +88,10 @@ static unsigned try_rights(const struct setting *t, unsigned i, unsigned no_w,
 {
 	unsigned acc = rights_tab[i].acc;
 	unsigned page = (no_u ? 0 : 2) + (no_w ? 0 : 1);
-	bool want = expect(rights_tab[i].pages[page], t,
-			   acc & X86_ACC_IMPLICIT, nx);
+	bool want = expect(rights_tab[i].pages[page], t, acc & X86_ACC_IMPLICIT,
+			   nx);
 	bool write = acc & X86_ACC_WRITE;
-	u32 error = PF_P | (write ? PF_W : 0) |
-		    (acc & X86_ACC_USER ? PF_U : 0);
+	u32 error = PF_P | (write ? PF_W : 0) | (acc & X86_ACC_USER ? PF_U : 0);
 	struct x86_walk out;
 	struct x86_fault f;
 	bool got;
@@ -132,8 +131,7 @@ static void test_rights(void)
 				bad += try_rights(&t, i, no & 7, no >> 3 & 7,
 						  nx);
 				bad += try_rights(&t, i, (no & 7) << 1,
-						  (no >> 3 & 7) << 1,
-						  nx << 1);
+						  (no >> 3 & 7) << 1, nx << 1);
 			}
 	}
 	tap_equal(bad, 0u, "accesses against the table of rights");
@@ -155,10 +153,10 @@ static void test_promises(void)
 		set_levels(bits & 1, bits & 2, bits & 4);
 		if (walk(0x1000, who | X86_ACC_READ, ac, &a, &f))
 			continue;
-		bad += a.writable != !walk(0x1000, who | X86_ACC_WRITE, ac,
-					   &b, &f);
-		bad += a.executable != !walk(0x1000, who | X86_ACC_FETCH, ac,
-					     &b, &f);
+		bad += a.writable !=
+		       !walk(0x1000, who | X86_ACC_WRITE, ac, &b, &f);
+		bad += a.executable !=
+		       !walk(0x1000, who | X86_ACC_FETCH, ac, &b, &f);
 	}
 	tap_equal(bad, 0u, "writable and executable keep their word");
 }
@@ -205,7 +203,8 @@ static void test_long_formats(void)
 
 	put64(&w, W_PML4 + 8, 0);
 	tap_check(walk(BIT64(39), X86_ACC_WRITE | X86_ACC_USER, false, &out,
-		       &f) && is_fault(&f, X86_PF, PF_W | PF_U),
+		       &f) &&
+			  is_fault(&f, X86_PF, PF_W | PF_U),
 		  "not present: no P, but W and U");
 
 	put64(&w, W_PML4 + 16, W_PDPT | PTE_P | PTE_PS);
@@ -247,9 +246,10 @@ static void test_pae(void)
 	put64(&w, W_PD, W_PT | PTE_P | PTE_W | PTE_U);
 	put64(&w, W_PD + 8, 0x1200000000ull | PTE_P | PTE_PS | PTE_NX);
 	put64(&w, W_PT + 8, 0x3000 | PTE_P | PTE_W | PTE_U);
-	tap_check(!walk(0x1008, X86_ACC_WRITE | X86_ACC_USER, false, &out,
-			&f) && out.gpa == 0x3008,
-		  "PAE 4 KiB page");
+	tap_check(
+		!walk(0x1008, X86_ACC_WRITE | X86_ACC_USER, false, &out, &f) &&
+			out.gpa == 0x3008,
+		"PAE 4 KiB page");
 	tap_check(!(get64(&w, W_PDPT + 0x20) & PTE_A),
 		  "a PDPTE has no accessed bit");
 	tap_check(!walk(0xc0201234, X86_ACC_READ, false, &out, &f) &&
@@ -259,8 +259,8 @@ static void test_pae(void)
 	tap_check(walk(0xc0201234, X86_ACC_FETCH, false, &out, &f) &&
 			  is_fault(&f, X86_PF, PF_P | PF_I),
 		  "PAE NX");
-	tap_check(!walk(0xffff000000001008ull, X86_ACC_READ, false, &out,
-			&f) && out.gpa == 0x3008,
+	tap_check(!walk(0xffff000000001008ull, X86_ACC_READ, false, &out, &f) &&
+			  out.gpa == 0x3008,
 		  "linear addresses wrap at 4 GiB");
 	put64(&w, W_PDPT + 0x20, W_PD | PTE_P | PTE_W);
 	check_rsvd("W in a PDPTE", 0x1008, W_PDPT + 0x20, true);
@@ -280,17 +280,17 @@ static void test_narrow(void)
 	put32(&w, W_PD, (u32)(W_PT | PTE_P | PTE_W | PTE_U));
 	put32(&w, W_PT + 4, (u32)(0x7000 | PTE_P | PTE_W | PTE_U));
 	put32(&w, W_PT + 8, 0xffffffff);
-	tap_check(!walk(0x1abc, X86_ACC_WRITE | X86_ACC_USER, false, &out,
-			&f) && out.gpa == 0x7abc,
-		  "32-bit 4 KiB page");
+	tap_check(
+		!walk(0x1abc, X86_ACC_WRITE | X86_ACC_USER, false, &out, &f) &&
+			out.gpa == 0x7abc,
+		"32-bit 4 KiB page");
 	tap_equal(get32(&w, W_PT + 4), 0x7000u | 0x67, "A and D are set");
 	tap_equal(get32(&w, W_PD), (u32)W_PT | 0x27, "A in the PDE, not D");
 	tap_equal(get32(&w, W_PT + 8), 0xffffffff, "the neighbour is whole");
 	put32(&w, W_PD + 4, (u32)(0xc00000 | PTE_P | PTE_PS | 0x2000));
 	w.s.cr4 = CR4_PSE;
 	tap_check(!walk(0x412345, X86_ACC_READ, false, &out, &f) &&
-			  out.gpa == 0x100c12345ull &&
-			  out.page_bytes == MiB(4),
+			  out.gpa == 0x100c12345ull && out.page_bytes == MiB(4),
 		  "PSE-36: bits 20:13 are 39:32");
 	put32(&w, W_PD + 4, (u32)(0xc00000 | PTE_P | PTE_PS | BIT(21)));
 	check_rsvd("bit 21 of a 4 MiB page", 0x412345, W_PD + 4, false);
@@ -299,12 +299,13 @@ static void test_narrow(void)
 	tap_check(!walk(0x401abc, X86_ACC_READ, false, &out, &f) &&
 			  out.gpa == 0x7abc,
 		  "without CR4.PSE bit 7 is ignored");
-	tap_check(walk(0x1000, X86_ACC_FETCH | X86_ACC_USER, false, &out,
-		       &f) == 0,
+	tap_check(walk(0x1000, X86_ACC_FETCH | X86_ACC_USER, false, &out, &f) ==
+			  0,
 		  "no NX in 32-bit tables");
 	w.s.cr0 &= ~CR0_PG;
 	tap_check(!walk(0x1ffffffffull, X86_ACC_WRITE | X86_ACC_USER, false,
-			&out, &f) && out.gpa == 0xffffffff && out.writable,
+			&out, &f) &&
+			  out.gpa == 0xffffffff && out.writable,
 		  "without paging linear is physical");
 }
 
@@ -347,7 +348,8 @@ static void test_marks(void)
 	rival.times = 1;
 	rival.flip = PTE_W;
 	tap_check(x86_walk(&w.s, 0x1000, X86_ACC_WRITE, false, racing_phys, &w,
-			   &out, &f) && is_fault(&f, X86_PF, PF_P | PF_W),
+			   &out, &f) &&
+			  is_fault(&f, X86_PF, PF_P | PF_W),
 		  "a right that is withdrawn during the walk is missed");
 	tap_check(!(get64(&w, W_PD) & PTE_A) &&
 			  !(get64(&w, W_PT + 8) & (PTE_A | PTE_D)),
@@ -355,14 +357,15 @@ static void test_marks(void)
 	set_levels(0, 0, 0);
 	rival.times = 3;
 	rival.flip = BIT64(9);
-	tap_check(!x86_walk(&w.s, 0x1000, X86_ACC_WRITE, false, racing_phys,
-			    &w, &out, &f) && marks_are(true, true) &&
-			  (get64(&w, W_PD) & BIT64(9)),
+	tap_check(!x86_walk(&w.s, 0x1000, X86_ACC_WRITE, false, racing_phys, &w,
+			    &out, &f) &&
+			  marks_are(true, true) && (get64(&w, W_PD) & BIT64(9)),
 		  "a lost race is run again, and nothing overwritten");
 	set_levels(0, 0, 0);
 	rival.times = ~0u;
 	tap_check(x86_walk(&w.s, 0x1000, X86_ACC_READ, false, racing_phys, &w,
-			   &out, &f) && f.vector == X86_PF,
+			   &out, &f) &&
+			  f.vector == X86_PF,
 		  "a race that is always lost ends");
 	rival.times = 0;
 }
@@ -386,8 +389,8 @@ static void test_hostile(void)
 				u64 e = next_random(&x);
 
 				if (e & BIT64(60))
-					e &= 0x7fff | (next_random(&x) &
-						       0x3fff000);
+					e &= 0x7fff |
+					     (next_random(&x) & 0x3fff000);
 				put64(&w, next_random(&x) % 0x4000 & ~7ull,
 				      e | PTE_P);
 			}

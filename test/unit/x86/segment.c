@@ -21,8 +21,7 @@ static void test_data(void)
 {
 	world_protected(&w);
 	set_desc(&w, G_FREE, desc(0x12345678, 0x12345, A_DATA | SEG_G));
-	tap_check(!load(X86_DS, G_FREE) &&
-			  w.s.seg[X86_DS].base == 0x12345678 &&
+	tap_check(!load(X86_DS, G_FREE) && w.s.seg[X86_DS].base == 0x12345678 &&
 			  w.s.seg[X86_DS].limit == 0x12345fff &&
 			  w.s.seg[X86_DS].sel == G_FREE,
 		  "base, limit, selector");
@@ -52,8 +51,7 @@ static void test_data(void)
 	/* A descriptor table in a user page, with SMAP. */
 	w.s.cr4 |= CR4_SMAP;
 	w.s.rflags |= FLAG_AC;
-	tap_check(load(X86_DS, G_DATA) && f.vector == X86_PF &&
-			  f.error == PF_P,
+	tap_check(load(X86_DS, G_DATA) && f.vector == X86_PF && f.error == PF_P,
 		  "descriptor reads are implicit: AC does not lift SMAP");
 }
 
@@ -137,12 +135,13 @@ static void test_system(void)
 	check(ltr(G_FREE), X86_GP, G_FREE, "LTR: a type in the upper half");
 	check(ltr(G_TSS16), X86_GP, G_TSS16, "LTR: 16-bit TSS in long mode");
 	w.s.gdtr = (struct x86_dtab){ (1ull << 47) - 0x20, 0xff };
-	check(load(X86_DS, 0x20), X86_GP, 0x20, "a GDT that leaves the "
-						"canonical half");
+	check(load(X86_DS, 0x20), X86_GP, 0x20,
+	      "a GDT that leaves the "
+	      "canonical half");
 }
 
-static void check_ask(const char *what, u16 sel, bool lar, bool lsl,
-		      bool verr, bool verw)
+static void check_ask(const char *what, u16 sel, bool lar, bool lsl, bool verr,
+		      bool verw)
 {
 	u32 v;
 	bool z[4];
@@ -290,8 +289,8 @@ static void test_task_gate(void)
 	tap_equal(get32(&w, W_TSS + 0x20), W_CODE, "EIP of the fault");
 	world_protected(&w);
 	put_task32(2);
-	set_desc(&w, G_FREE, gate(G_TSS2, 0, SEG_P | SYS_TASK_GATE | DPL(3),
-				  0));
+	set_desc(&w, G_FREE,
+		 gate(G_TSS2, 0, SEG_P | SYS_TASK_GATE | DPL(3), 0));
 	world_user(&w, G_UCODE32);
 	check(call_task(G_TSS2), X86_GP, G_TSS2, "a TSS of CPL 0 from CPL 3");
 	tap_check(!call_task(G_FREE | 3) && x86_cpl(&w.s) == 0,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * world.h - a processor with a few megabytes of memory, for the tests of
+ * world.h - a processor with two megabytes of memory, for the tests of
  * src/x86: physical memory is an array, linear accesses go through x86_walk
  * with the tables that a test has built, and the GDT, IDT, LDT and TSS lie at
  * fixed places.
@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../tap.h"
+#include "tap.h"
 #include "x86/paging.h"
 #include "x86/system.h"
 
-#define WORLD_BYTES (4u << 20)
+#define WORLD_BYTES (2u << 20)
 
 /* Where things lie, physical and (identity-mapped) linear. */
 #define W_IVT 0x0u
