@@ -46,6 +46,20 @@ static const struct console_ops console_ops = { console_write, console_ready };
 
 /* --- the session's thread --- */
 
+/* ORDER: .ending is set before the stop, which a reset that is under way may
+ * forget; who resets looks at .ending afterwards. */
+static void stop_machine(struct session *s)
+{
+	__atomic_store_n(&s->ending, true, __ATOMIC_SEQ_CST);
+	if (s->vm)
+		vm_stop(s->vm, VM_INTERRUPTED);
+}
+
+bool session_is_ending(const struct session *s)
+{
+	return __atomic_load_n(&s->ending, __ATOMIC_SEQ_CST);
+}
+
 static void end(struct session *s)
 {
 	/* Who is asked a second time does not wait for anything. */
@@ -53,7 +67,7 @@ static void end(struct session *s)
 		tty_give(&s->tty);
 		_exit(128 + (s->signal ? s->signal : SIGINT));
 	}
-	vm_stop(s->vm, VM_INTERRUPTED);
+	stop_machine(s);
 	outbox_hurry(&s->out);
 }
 
@@ -186,8 +200,7 @@ static void output_failed(void *arg)
 {
 	struct session *s = arg;
 
-	if (s->vm)
-		vm_stop(s->vm, VM_INTERRUPTED);
+	stop_machine(s);
 }
 
 /* A signal that whoever started us wants ignored (nohup) stays so. */

@@ -31,6 +31,7 @@ struct session {
 	bool starved; /* keys wait for room; under the device lock */
 	bool end_of_input;
 	bool quit; /* atomic: the thread is to end */
+	bool ending; /* atomic: the person wants the machine to end */
 
 	/* How it ended, valid after session_finish. */
 	int signal; /* that ended the machine; 0: none */
@@ -46,6 +47,9 @@ int session_init(struct session *s, int in, int out, struct err *e) MUST_CHECK;
 
 /* The machine is wired (the console, too) and about to run. */
 int session_start(struct session *s, struct vm *vm, struct err *e) MUST_CHECK;
+
+/* Has the machine been ended from this side? Any thread. */
+bool session_is_ending(const struct session *s);
 
 /* The machine has ended: sees all output through and gives the terminal
  * back. */

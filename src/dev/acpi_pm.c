@@ -2,10 +2,10 @@
 /*
  * acpi_pm.c - ACPI fixed hardware in the PIIX4's order: PM1a event and control
  * registers, the power management timer, a block of general-purpose events,
- * the SMI command port (which only switches ACPI on), and reset control.
+ * and the SMI command port, which only switches ACPI on and off. (Reset
+ * control is in the ISA bridge, piix3.c.)
  *
- * References: ACPI 6.3, 4.8.3 "Fixed Hardware Registers"; 82371AB (PIIX4)
- * datasheet, "Reset Control Register".
+ * References: ACPI 6.3, 4.8.3 "Fixed Hardware Registers".
  */
 #include "dev/acpi_pm.h"
 
@@ -31,10 +31,6 @@ enum { PM1_STS = 0, PM1_EN = 2, PM1_CNT = 4, PM_TMR = 8, GPE_STS = 12,
 #define CNT_SLP_EN BIT(13)
 /* Written bits that are kept: BM_RLD and SLP_TYP too. */
 #define CNT_KEPT 0x1c02u
-
-#define RESET_SYSTEM 0x02 /* hard rather than soft */
-#define RESET_CPU 0x04 /* the 0-1 transition does it */
-#define RESET_FULL 0x08 /* power cycle */
 
 #define NS_PER_S 1000000000ull
 
@@ -78,7 +74,7 @@ static void write_control(struct acpi_pm *a, u16 v)
 		return;
 	TRACE(ACPI, "sleep type %u", CNT_SLP_TYP(v));
 	if (CNT_SLP_TYP(v) == a->w.s5_slp_typ && a->w.poweroff)
-		a->w.poweroff(a->w.ctx);
+		a->w.poweroff(a->w.poweroff_ctx);
 }
 
 /* --- the power management block: 16 bytes, any width --- */
@@ -206,25 +202,6 @@ static void smi_write(void *dev, u64 offset, u64 v, unsigned bytes)
 static const struct bus_ops pm_ops = { pm_read, pm_write };
 static const struct bus_ops smi_ops = { smi_read, smi_write };
 
-/* --- reset control --- */
-
-u8 acpi_pm_reset_read(void *acpi_pm)
-{
-	struct acpi_pm *a = acpi_pm;
-
-	return a->reset_control;
-}
-
-void acpi_pm_reset_write(void *acpi_pm, u8 v)
-{
-	struct acpi_pm *a = acpi_pm;
-	bool rise = (v & ~a->reset_control) & RESET_CPU;
-
-	a->reset_control = v & (RESET_SYSTEM | RESET_CPU | RESET_FULL);
-	if (rise && a->w.reset)
-		a->w.reset(a->w.ctx);
-}
-
 /* --- events from outside --- */
 
 void acpi_pm_power_button(struct acpi_pm *a)
@@ -247,7 +224,6 @@ static void acpi_pm_reset(struct device *d)
 	a->pm1_sts = a->pm1_en = a->pm1_cnt = 0;
 	a->gpe_sts = a->gpe_en = 0;
 	a->smi_cmd = a->smi_data = 0;
-	a->reset_control = 0;
 	a->seen_carry = timer_ticks(a) >> carry_shift(a);
 	update(a);
 }
@@ -292,7 +268,6 @@ static const struct field acpi_pm_fields[] = {
 	FIELD(struct acpi_pm, gpe_en, FIELD_U16, 1),
 	FIELD(struct acpi_pm, smi_cmd, FIELD_U8, 1),
 	FIELD(struct acpi_pm, smi_data, FIELD_U8, 1),
-	FIELD(struct acpi_pm, reset_control, FIELD_U8, 1),
 	FIELD_END,
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* acpi_pm.h - ACPI fixed hardware: power management and reset. */
+/* acpi_pm.h - ACPI fixed hardware: power management. */
 #ifndef DOPPEL_DEV_ACPI_PM_H
 #define DOPPEL_DEV_ACPI_PM_H
 
@@ -20,9 +20,8 @@ struct acpi_pm_wiring {
 	bool timer_32bit; /* else 24 */
 	struct irq_line sci;
 	struct clock *clock;
-	void (*poweroff)(void *ctx);
-	void (*reset)(void *ctx);
-	void *ctx;
+	void (*poweroff)(void *ctx); /* S5 was entered */
+	void *poweroff_ctx;
 };
 
 struct acpi_pm {
@@ -33,7 +32,6 @@ struct acpi_pm {
 	u16 pm1_sts, pm1_en, pm1_cnt;
 	u16 gpe_sts, gpe_en;
 	u8 smi_cmd, smi_data;
-	u8 reset_control; /* port 0xcf9 */
 	u64 seen_carry; /* timer carries of which TMR_STS has been told */
 	struct timer timer; /* the next carry, while it interrupts */
 };
@@ -47,10 +45,5 @@ void acpi_pm_power_button(struct acpi_pm *a);
 
 /* General-purpose event @n (0 to 15) happens: hot plug and the like. */
 void acpi_pm_gpe(struct acpi_pm *a, unsigned n);
-
-/* The reset control register, a byte in the middle of the PCI address port:
- * whoever decodes that port hands byte accesses on. */
-u8 acpi_pm_reset_read(void *acpi_pm);
-void acpi_pm_reset_write(void *acpi_pm, u8 v);
 
 #endif

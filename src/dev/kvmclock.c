@@ -93,11 +93,18 @@ static void publish(struct gmem *m, gpa_t gpa, const u32 *p, u32 bytes)
 	gmem_written(m, gpa, bytes);
 }
 
+static void take_moment(struct kvmclock *k, const struct vcpu *v)
+{
+	if (k->has_moment)
+		return;
+	k->moment_tsc = host_tsc() + v->x86.tsc_offset - v->x86.tsc_adjust;
+	k->moment_ns = clock_now_ns(k->w.clock);
+	k->has_moment = true;
+}
+
 void kvmclock_refresh(struct kvmclock *k, const struct vcpu *v)
 {
 	struct pvclock_system s = {
-		.tsc_timestamp = k->moment_tsc + v->x86.tsc_offset,
-		.system_time = k->moment_ns,
 		.tsc_to_system_mul = k->tsc_to_ns_mul,
 		.tsc_shift = k->tsc_shift,
 		.flags = PVCLOCK_TSC_STABLE,
@@ -107,8 +114,12 @@ void kvmclock_refresh(struct kvmclock *k, const struct vcpu *v)
 	if (v->index >= KVMCLOCK_CPUS)
 		return;
 	msr = k->system_msr[v->index];
-	if (msr & SYSTEM_ENABLE)
-		publish(k->w.mem, msr & ~SYSTEM_ENABLE, &s.version, sizeof(s));
+	if (!(msr & SYSTEM_ENABLE))
+		return;
+	take_moment(k, v);
+	s.tsc_timestamp = k->moment_tsc + v->x86.tsc_adjust;
+	s.system_time = k->moment_ns;
+	publish(k->w.mem, msr & ~SYSTEM_ENABLE, &s.version, sizeof(s));
 }
 
 /* The time of day at which VM time was 0. */
@@ -165,10 +176,9 @@ static bool msr_write(void *dev, struct vcpu *v, u32 msr, u64 value)
 	return false;
 }
 
-void kvmclock_resync(struct kvmclock *k)
+void kvmclock_forget(struct kvmclock *k)
 {
-	k->moment_tsc = host_tsc();
-	k->moment_ns = clock_now_ns(k->w.clock);
+	k->has_moment = false;
 }
 
 static void kvmclock_reset(struct device *d)
@@ -178,16 +188,8 @@ static void kvmclock_reset(struct device *d)
 	k->wall_msr = 0;
 	for (unsigned i = 0; i < KVMCLOCK_CPUS; i++)
 		k->system_msr[i] = 0;
-	kvmclock_resync(k);
-}
-
-static int kvmclock_loaded(struct device *d)
-{
-	struct kvmclock *k = container_of(d, struct kvmclock, dev);
-
-	/* Addresses are checked whenever they are used. */
-	kvmclock_resync(k);
-	return 0;
+	kvmclock_forget(k);
+	k->moment_tsc = k->moment_ns = 0;
 }
 
 void kvmclock_init(struct kvmclock *k, const struct kvmclock_wiring *w)
@@ -208,14 +210,17 @@ void kvmclock_init(struct kvmclock *k, const struct kvmclock_wiring *w)
 static const struct field kvmclock_fields[] = {
 	FIELD(struct kvmclock, wall_msr, FIELD_U64, 1),
 	FIELD_ARRAY(struct kvmclock, system_msr, FIELD_U64, 1),
+	FIELD(struct kvmclock, has_moment, FIELD_BOOL, 1),
+	FIELD(struct kvmclock, moment_tsc, FIELD_U64, 1),
+	FIELD(struct kvmclock, moment_ns, FIELD_U64, 1),
 	FIELD_END,
 };
 
+/* No .loaded: addresses are checked whenever they are used. */
 const struct device_class kvmclock_class = {
 	.name = "kvmclock",
 	.version = 1,
 	.bytes = sizeof(struct kvmclock),
 	.fields = kvmclock_fields,
 	.reset = kvmclock_reset,
-	.loaded = kvmclock_loaded,
 };

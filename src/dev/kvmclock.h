@@ -26,9 +26,11 @@ struct kvmclock {
 
 	u64 wall_msr; /* as written last */
 	u64 system_msr[KVMCLOCK_CPUS]; /* address and enable bit */
-	/* One moment on both clocks. All processors' structures are made from
-	 * the same one, or their times would differ. */
-	u64 moment_tsc; /* the host's */
+	/* One moment on both clocks, from when the first processor asked. All
+	 * structures are made from it, or processors' times would differ. Both
+	 * clocks stand still together, so a pause changes nothing. */
+	bool has_moment;
+	u64 moment_tsc; /* the machine's: a processor's less its TSC_ADJUST */
 	u64 moment_ns; /* VM time */
 	u32 tsc_to_ns_mul;
 	s8 tsc_shift;
@@ -39,10 +41,11 @@ extern const struct device_class kvmclock_class;
 void kvmclock_init(struct kvmclock *k, const struct kvmclock_wiring *w);
 
 /*
- * After the VM stood still or was loaded: takes a new moment. Then, for each
- * processor, and whenever its TSC offset has changed, kvmclock_refresh.
+ * Writes @v's structure again. To be called when its TSC_ADJUST has changed;
+ * and for all processors after the machine was loaded on a host whose TSC has
+ * another frequency, then with kvmclock_forget() before the first.
  */
-void kvmclock_resync(struct kvmclock *k);
 void kvmclock_refresh(struct kvmclock *k, const struct vcpu *v);
+void kvmclock_forget(struct kvmclock *k);
 
 #endif

@@ -6,13 +6,13 @@
 #include "dev/pci_assign.h"
 
 struct window {
-	u64 next, last;
+	u64 next, end;
 };
 
 static bool take(struct window *w, u64 bytes, u64 *at)
 {
 	*at = align_up(w->next, bytes);
-	if (*at < w->next || *at > w->last || bytes - 1 > w->last - *at)
+	if (*at < w->next || *at > w->end || bytes > w->end - *at)
 		return false;
 	w->next = *at + bytes;
 	return true;
@@ -47,8 +47,8 @@ static int assign_bars(struct pci_bus *b, u8 devfn, struct window *mmio,
 
 int pci_assign(struct pci_bus *b, const struct pci_windows *w, struct err *e)
 {
-	struct window mmio = { w->mmio_first, w->mmio_last };
-	struct window ports = { w->port_first, w->port_last };
+	struct window mmio = { w->mmio_first, w->mmio_last + 1ull };
+	struct window ports = { w->port_first, w->port_last + 1ull };
 
 	for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
 		const struct pci_dev *d = b->fn[i];

@@ -9,7 +9,7 @@
 #include "dev/pci.h"
 
 struct pci_windows {
-	u64 mmio_first, mmio_last;
+	u32 mmio_first, mmio_last; /* below 4 GiB, for 32-bit BARs */
 	u16 port_first, port_last;
 	u8 irq[PCI_PINS]; /* what is told in the interrupt line registers */
 };

@@ -136,4 +136,8 @@ int host_fault_install(host_fault_fn fn) MUST_CHECK;
 
 /* --- stopping --- a bug of ours: logs and aborts (see base.h). */
 
+/* @fn is called once when the process is about to die of a bug or a fault that
+ * is nobody's: as a signal handler, on any thread. NULL: nothing is. */
+void host_on_crash(void (*fn)(void));
+
 #endif

@@ -10,10 +10,12 @@ static void enter(struct vcpu *v)
 {
 	vm_lock(v->vm);
 	v->vm->lock_vcpu = v;
+	v->vm->pio.cpu = v->vm->mmio.cpu = v;
 }
 
 static void leave(struct vcpu *v)
 {
+	v->vm->pio.cpu = v->vm->mmio.cpu = NULL;
 	v->vm->lock_vcpu = NULL;
 	vm_unlock(v->vm);
 }

@@ -19,7 +19,7 @@ const struct stat_desc vcpu_stat_tab[] = {
 	STAT_DESC(struct vcpu_stats, exits_request, "engine left for a request"),
 	STAT_DESC(struct vcpu_stats, exits_hlt, "guest executed HLT and waited"),
 	STAT_DESC(struct vcpu_stats, sleeps, "times the thread slept"),
-	STAT_DESC(struct vcpu_stats, sleep_ns, "time that it slept"),
+	STAT_DESC(struct vcpu_stats, idle_ns, "time that the guest was idle"),
 	STAT_DESC(struct vcpu_stats, timer_runs, "looks at the timers"),
 	STAT_DESC(struct vcpu_stats, pio, "port accesses"),
 	STAT_DESC(struct vcpu_stats, mmio, "memory-mapped device accesses"),
@@ -53,7 +53,10 @@ void vcpu_clock_rearm(void *arg, u64 deadline_ns)
 
 	if (!vm->clock.running)
 		return; /* vcpu_thread looks at the clock when it starts */
-	if (vm->lock_vcpu == v) {
+	if (vm->lock_vcpu == v && host_ns <= host_now_ns()) {
+		/* Already past: a signal would tell us so 20 us later. */
+		vcpu_request(v, VCPU_REQ_TIMER);
+	} else if (vm->lock_vcpu == v) {
 		__atomic_store_n(&vm->alarm_ns, host_ns, __ATOMIC_RELAXED);
 		host_alarm_set(v->alarm, host_ns);
 	} else if (host_ns <
@@ -96,11 +99,59 @@ static bool has_work(const struct vcpu *v)
 	return vcpu_requests(v) & wanted;
 }
 
-/* Sleeps until there is work; vCPU 0 also until the clock's next deadline. */
+/*
+ * Going to sleep and waking costs tens of microseconds, and a hundred where the
+ * host is a virtual machine itself; a disk answers sooner. So look around for a
+ * while first, as long as sleeps turn out to be short.
+ */
+#define POLL_FIRST_NS 10000u
+#define POLL_MAX_NS 200000u
+#define POLL_LOOKS 64 /* between two looks at the clock */
+
+static bool poll_for_work(struct vcpu *v, u64 start, u64 deadline)
+{
+	u64 end = min_u64(deadline, start + v->poll_ns);
+
+	while (v->poll_ns && host_now_ns() < end) {
+		for (int i = 0; i < POLL_LOOKS; i++) {
+			if (has_work(v))
+				return true;
+			__builtin_ia32_pause();
+		}
+	}
+	return false;
+}
+
+static void adapt_poll(struct vcpu *v, u64 waited_ns)
+{
+	if (waited_ns > POLL_MAX_NS || !v->vm->spare_cpu)
+		v->poll_ns = 0;
+	else if (waited_ns > v->poll_ns)
+		v->poll_ns = (u32)min_u64(max_u64(v->poll_ns * 2,
+						  POLL_FIRST_NS),
+					  POLL_MAX_NS);
+}
+
+/* Sleeps until there is work, or until @deadline. */
+static void sleep_for_work(struct vcpu *v, u64 deadline)
+{
+	/* The alarm at the end of a sleep tells us nothing and costs a signal;
+	 * cancelling and setting it again costs two system calls, and was
+	 * needless if somebody wakes us before. So guess that this sleep ends
+	 * as the last one did. */
+	if (v->slept_out && v->alarm)
+		host_alarm_cancel(v->alarm);
+	v->stats.sleeps++;
+	v->slept_out = false;
+	while (!v->slept_out && !has_work(v))
+		v->slept_out = !host_event_wait(&v->wake, deadline);
+}
+
+/* vCPU 0's wait ends at the clock's next deadline, too. */
 static void wait_for_work(struct vcpu *v)
 {
 	struct vm *vm = v->vm;
-	u64 deadline = CLOCK_NEVER, start;
+	u64 deadline = CLOCK_NEVER, start, waited;
 
 	if (has_work(v))
 		return;
@@ -111,19 +162,13 @@ static void wait_for_work(struct vcpu *v)
 		/* Who arms an earlier timer from now on sends a request. */
 		__atomic_store_n(&vm->alarm_ns, deadline, __ATOMIC_RELAXED);
 		vm_unlock(vm);
-		/* The alarm at the end of a sleep tells us nothing and costs
-		 * a signal; cancelling and setting it again costs two system
-		 * calls, and was needless if somebody wakes us before. So
-		 * guess that this sleep ends as the last one did. */
-		if (v->slept_out)
-			host_alarm_cancel(v->alarm);
 	}
-	v->stats.sleeps++;
 	start = host_now_ns();
-	v->slept_out = false;
-	while (!v->slept_out && !has_work(v))
-		v->slept_out = !host_event_wait(&v->wake, deadline);
-	v->stats.sleep_ns += host_now_ns() - start;
+	if (!poll_for_work(v, start, deadline))
+		sleep_for_work(v, deadline);
+	waited = host_now_ns() - start;
+	v->stats.idle_ns += waited;
+	adapt_poll(v, waited);
 	if (v->index == 0)
 		vm_run_timers(v); /* and sets the alarm again */
 }

@@ -164,10 +164,8 @@ static bool read_vex(struct walk *w, u8 escape)
 	}
 	w->vex_l = b2 >> 2 & 1;
 	insn->vvvv = (u8)(~b2 >> 3 & 15);
-	if (w->size != X86_CODE64) {
+	if (w->size != X86_CODE64)
 		insn->rex &= REX_W;
-		insn->vvvv &= 7;
-	}
 	insn->attr = IA_VEX | (w->vex_l ? IA_VL256 : 0);
 	insn->pp = column_pp_tab[b2 & 3];
 	insn->map = (u8)map;
@@ -417,8 +415,6 @@ static u16 memory_size(const struct walk *w)
 		return vl == 16 ? 8 : 32;
 	case M_SW:
 		return w->vex_w ? 8 : 4;
-	case M_MOVSXD:
-		return insn->opsize == 2 ? 2 : 4;
 	case M_ENV:
 		return insn->opsize == 2 ? 14 : 28;
 	case M_SAVE:
@@ -522,8 +518,8 @@ static void fix_string(struct x86_insn *insn)
 {
 	if (!(insn->pfx & (PFX_F2 | PFX_F3)))
 		return;
-	insn->impl_read |= BIT(X86_RCX);
 	insn->impl_write |= BIT(X86_RCX);
+	insn->impl_read |= insn->impl_write; /* a count of 0 leaves all */
 	insn->flags_maybe = insn->flags_written;
 }
 
@@ -589,10 +585,10 @@ static bool fix_up(struct walk *w)
 			insn->impl_write = 0;
 		}
 		return true;
-	case FX_COUNTER:
-		return true;
 	case FX_GATHER:
 		return fix_gather(w);
+	case FX_W_64:
+		return w->size == X86_CODE64 || !w->vex_w;
 	}
 	return true;
 }
@@ -622,9 +618,9 @@ static void take_entry(struct walk *w)
 }
 
 /* false: the encoding is undefined. */
-static bool obeys_rules(const struct walk *w)
+static bool obeys_rules(struct walk *w)
 {
-	const struct x86_insn *insn = w->insn;
+	struct x86_insn *insn = w->insn;
 	unsigned rules = w->rules;
 
 	if (unlikely(rules)) {
@@ -635,8 +631,16 @@ static bool obeys_rules(const struct walk *w)
 		if (rules & (w->vex_w ? RULE_W0 : RULE_W1))
 			return false;
 	}
-	if (insn->attr & IA_VEX && !insn->vvvv_kind && insn->vvvv)
-		return false;
+	if (insn->attr & IA_VEX) {
+		/* Outside of 64-bit mode bit 3 names no register, but counts */
+		if (!insn->vvvv_kind && insn->vvvv)
+			return false;
+		if (w->size != X86_CODE64)
+			insn->vvvv &= 7;
+		/* There W widens no register: keep it from re-encoders. */
+		if (w->size != X86_CODE64 && w->op->opsize == OZ_Y)
+			insn->rex &= (u8)~REX_W;
+	}
 	if (unlikely(insn->pfx & PFX_LOCK) &&
 	    (insn->attr & (IA_LOCK_OK | IA_MEM)) != (IA_LOCK_OK | IA_MEM))
 		return false;

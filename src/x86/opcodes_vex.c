@@ -303,12 +303,20 @@ const struct x86_op x86_vex_0f38[256][4] = {
 #define PINSR(o, m) \
 	P66(OP(COPY, REG(XMM, W), NDS(XMM, R), RM(GPR, R), SZ(o, m), IMM(UB), \
 	       AT(IA_AVX), RULE(L0)))
+/* DEVIATES: W outside of 64-bit mode is #UD, as on AMD; Intel ignores it. */
+#define PEXTRQ \
+	P66(OP(COPY, RM(GPR, W), REG(XMM, R), SZ(Y, V), IMM(UB), AT(IA_AVX), \
+	       RULE(L0), FIX(W_64)))
+#define PINSRQ \
+	P66(OP(COPY, REG(XMM, W), NDS(XMM, R), RM(GPR, R), SZ(Y, V), IMM(UB), \
+	       AT(IA_AVX), RULE(L0), FIX(W_64)))
 #define PCMPSTR(im, at) \
 	P66(OP(COPY, REG(XMM, R), RM(XMM, R), SZ(0, 16), IMM(UB), FL(ALU), \
 	       IMPL(im), AT(IA_AVX | (at)), RULE(L0)))
 
 const struct x86_op x86_vex_0f3a[256][4] = {
-	[0x00] = P66(V2I(W, R, X, L1 | W1)), /* VPERMQ, VPERMPD */
+	/* VPERMQ, VPERMPD. DEVIATES: AMD executes W0, against its manual. */
+	[0x00] = P66(V2I(W, R, X, L1 | W1)),
 	[0x01] = P66(V2I(W, R, X, L1 | W1)),
 	[0x02] = P66(V3I(X, W0)), /* VPBLENDD */
 	[0x04] = P66(V2I(W, R, X, W0)), /* VPERMILPS, PD */
@@ -324,14 +332,14 @@ const struct x86_op x86_vex_0f3a[256][4] = {
 	[0x0f] = P66(V3I(X, 0)),
 	[0x14] = PEXTR(D, 1),
 	[0x15] = PEXTR(D, 2),
-	[0x16] = PEXTR(Y, V),
+	[0x16] = PEXTRQ,
 	[0x17] = PEXTR(D, 4),
 	[0x18] = P66(V3I(16, L1 | W0)), /* VINSERTF128, VEXTRACTF128 */
 	[0x19] = P66(V2I(R, W, 16, L1 | W0)),
 	[0x1d] = P66(V2I(R, W, X2, W0)), /* VCVTPS2PH */
 	[0x20] = PINSR(D, 1),
 	[0x21] = P66(V3I(4, L0)),
-	[0x22] = PINSR(Y, V),
+	[0x22] = PINSRQ,
 	[0x38] = P66(V3I(16, L1 | W0)), /* VINSERTI128, VEXTRACTI128 */
 	[0x39] = P66(V2I(R, W, 16, L1 | W0)),
 	[0x40] = P66(V3I(X, 0)),

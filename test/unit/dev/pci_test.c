@@ -165,7 +165,7 @@ static void test_attach(struct machine *m)
 
 static void test_assign(struct machine *m)
 {
-	struct pci_windows w = { 0xc0001000, 0xc3ffffff, 0xc000, 0xcfff,
+	struct pci_windows w = { 0xc0001000, 0xc4ffffff, 0xc000, 0xcfff,
 				 { 10, 10, 11, 11 } };
 	struct err e = { "" };
 	struct toy t, u;
@@ -185,8 +185,8 @@ static void test_assign(struct machine *m)
 	pci_dev_reset(&u.pci);
 	w.mmio_last = 0xc1ffffff;
 	tap_equal(pci_assign(&m->host.bus, &w, &e), -ENOSPC, "no room");
-	w.mmio_last = ~0ull;
-	w.mmio_first = ~0ull - 0x1000;
+	w.mmio_last = ~0u;
+	w.mmio_first = ~0u - 0x1000;
 	tap_equal(pci_assign(&m->host.bus, &w, &e), -ENOSPC, "at the end");
 	pci_detach(&t.pci);
 	pci_detach(&u.pci);
