@@ -77,6 +77,7 @@ static int machine_init(struct machine *m, const struct run_options *o,
 	};
 	struct pc_config pc = {
 		.com1 = &m->session.console,
+		.debug = o->debug_exit ? &m->session.console : NULL,
 		.debug_exit = o->debug_exit,
 		.disks = m->disks,
 		.disk_count = o->disk_count,

@@ -12,7 +12,7 @@ static bool privileged(struct tcpu *t)
 	return !(t->key & (KEY_USER | KEY_CPL12));
 }
 
-void control_changed(struct tcpu *t, unsigned change)
+static void control_changed(struct tcpu *t, unsigned change)
 {
 	if (change & X86_CHANGE_TLB_ALL)
 		tlb_flush_all(t);
