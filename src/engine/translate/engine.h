@@ -79,7 +79,7 @@ struct engine {
 
 	bool fast_pext;
 	bool shifts_overwrite_flags; /* see insn_flags in trans.c */
-	struct stat_group stat_group;
+	struct stat_group stat_group, class_group;
 	struct trans *trans; /* working memory of the translation under way */
 };
 
@@ -152,15 +152,21 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 
 /* --- jc.c --- jump caches */
+/* Where the block for @va is entered, or 0; sets t->code_base. */
+u64 jc_find(struct tcpu *t, gva_t va);
 void jc_drop(struct tcpu *t, gva_t va); /* the entry for @va, if any */
 void jc_flush(struct tcpu *t, enum mmu_index mmu);
 void jc_flush_all(struct tcpu *t);
 void jc_flush_local(struct tcpu *t);
 void jc_flush_page(struct tcpu *t, gva_t va);
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
+/* MIRRORS: flow_jump_t0. Code of one program differs in few low bits. */
+#define JC_HASH_FACTOR 0x1e3779b1
+#define JC_HASH_SHIFT 26
 static inline u32 jc_index(gva_t va)
 {
-	return (u32)(va + (va >> 12)) & (JC_ENTRIES - 1);
+	return (u32)((va * JC_HASH_FACTOR) >> JC_HASH_SHIFT) &
+	       (JC_ENTRIES - 1);
 }
 
 /* --- mem.c --- memory access from C, and the slow ways of generated code */

@@ -133,17 +133,15 @@ static bool must_leave(const struct tcpu *t)
 
 u64 run_next(struct tcpu *t)
 {
-	enum mmu_index mmu = key_mmu(t->key);
-	const struct jc_entry *j = &t->jc[mmu][jc_index(t->v.x86.rip)];
 	struct block *b;
 	bool global;
+	u64 host;
 
 	if (t->v.x86.intr_shadow || must_leave(t))
 		return leave(t);
-	if (j->va == t->v.x86.rip && !TRACE_ON(EXEC)) {
-		t->code_base = j->code_base;
-		return j->host;
-	}
+	host = TRACE_ON(EXEC) ? 0 : jc_find(t, t->v.x86.rip);
+	if (host)
+		return host;
 	b = find_block(t, &global);
 	if (!b)
 		return leave(t);
@@ -208,6 +206,9 @@ u64 run_poll(struct tcpu *t, struct block *b)
 
 u64 run_jump(struct tcpu *t, gva_t va)
 {
+	/* Generated code has added the generation already, if it looked. */
+	if (!(t->key & (KEY_TF | KEY_STEPS)))
+		va -= t->jc_generation[key_mmu(t->key)];
 	t->stats.jump_misses++;
 	set_rip(t, va);
 	step_trap(t);
