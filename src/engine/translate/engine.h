@@ -40,7 +40,8 @@ struct code_page {
 
 /* Shared code in the cache; addresses as executed. */
 struct stubs {
-	u8 *enter; /* C: enter(t, pc) */
+	u8 *enter; /* C: enter(t, pc), to an entry for flags SAVED */
+	u8 *enter_host; /* ... for flags in EFLAGS */
 	u8 *leave; /* to the C caller of enter; registers are in x86 */
 	u8 *callout; /* T0: struct callout; returns, or leaves */
 	u8 *exit_host, *exit_saved; /* T0: struct block_exit */
@@ -190,7 +191,14 @@ u64 mem_commit(struct tcpu *t, s32 next);
 #define MISS_INSN_SHIFT 10 /* number of the instruction in its block */
 #define MISS_WRITE BIT(18)
 #define MISS_READ BIT(19)
-#define MISS_MMU_SHIFT 20
+#define MISS_MMU_SHIFT 20 /* 2 bits */
+#define MISS_STACK BIT(22) /* non-canonical gives #SS */
+/* In the place of a segment number: #AC. */
+#define FAULT_ALIGN 6u
+static inline enum mmu_index miss_mmu(u32 desc)
+{
+	return desc >> MISS_MMU_SHIFT & 3;
+}
 static inline unsigned acc_of_mmu(enum mmu_index mmu)
 {
 	return mmu == MMU_USER ? X86_ACC_USER : 0;
@@ -234,6 +242,7 @@ void world_leave(struct tcpu *t);
 /* --- callouts --- NULL when the class needs none */
 typedef enum callout_result (*callout_fn)(struct tcpu *t, struct callout *c);
 callout_fn callout_for(const struct x86_insn *i);
+enum callout_result callout_too_long(struct tcpu *t, struct callout *c);
 enum callout_result callout_shadow(struct tcpu *t, struct callout *c);
 enum callout_result callout_fpu_check(struct tcpu *t, struct callout *c);
 
