@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The library's descriptor tables, rebuilt before every test.
+ */
+#include "desc.h"
+#include "machine.h"
+
+u64 gdt[GDT_ENTRIES] __attribute__((aligned(16)));
+struct gate idt[256] __attribute__((aligned(16)));
+struct tss tss __attribute__((aligned(128)));
+
+/*
+ * Stacks for traps: 1 for exceptions, 2 NMI, 3 #DF, 4 for interrupts, and the
+ * ring-0 stack of the TSS. In 32-bit mode only the last one is used.
+ */
+static u8 ist_stacks[5][8192] __attribute__((aligned(16)));
+
+u64 desc(u32 base, u32 limit, unsigned access, unsigned flags)
+{
+	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 |
+	       (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 |
+	       (u64)flags << 52 | (u64)(base >> 24) << 56;
+}
+
+u16 gdt_set(unsigned selector, u64 d)
+{
+	gdt[selector / 8] = d;
+	return selector;
+}
+
+u16 gdt_set_system(unsigned selector, ulong base, u32 limit, unsigned access)
+{
+	gdt[selector / 8] = desc(base, limit, access, 0);
+#ifdef __x86_64__
+	gdt[selector / 8 + 1] = base >> 32;
+#endif
+	return selector;
+}
+
+void idt_set(unsigned vector, const void *fn, unsigned access, unsigned ist)
+{
+	ulong at = (ulong)fn;
+
+	memset(&idt[vector], 0, sizeof(idt[vector]));
+	idt[vector].offset_low = at;
+	idt[vector].selector = SEL_CODE;
+	idt[vector].access = access;
+	idt[vector].offset_mid = at >> 16;
+#ifdef __x86_64__
+	idt[vector].ist = ist;
+	idt[vector].offset_high = at >> 32;
+#endif
+}
+
+void load_tables(void)
+{
+	struct table_ptr g = { sizeof(gdt) - 1, (ulong)gdt };
+	struct table_ptr i = { sizeof(idt) - 1, (ulong)idt };
+
+	asm volatile("lgdt %0; lidt %1" :: "m"(g), "m"(i) : "memory");
+}
+
+static void load_segments(void)
+{
+	asm volatile("mov %0, %%ss; mov %0, %%ds; mov %0, %%es;"
+		     "mov %1, %%fs; mov %1, %%gs"
+		     :: "r"(SEL_DATA), "r"(0) : "memory");
+#ifdef __x86_64__
+	asm volatile("push %0; lea 1f(%%rip), %%rax; push %%rax; lretq; 1:"
+		     :: "i"(SEL_CODE) : "rax", "memory");
+#else
+	asm volatile("ljmp %0, $1f; 1:" :: "i"(SEL_CODE) : "memory");
+#endif
+}
+
+void tables_reset(void)
+{
+	unsigned code = SEG_G | (sizeof(ulong) == 8 ? SEG_L : SEG_D);
+
+	memset(gdt, 0, sizeof(gdt));
+	gdt_set(SEL_CODE32, desc(0, 0xfffff, ACC_CODE, SEG_G | SEG_D));
+	gdt_set(SEL_CODE, desc(0, 0xfffff, ACC_CODE, code));
+	gdt_set(SEL_DATA, desc(0, 0xfffff, ACC_DATA, SEG_G | SEG_D));
+	gdt_set(SEL_USER32 & ~3,
+		desc(0, 0xfffff, ACC_CODE | DPL(3), SEG_G | SEG_D));
+	gdt_set(SEL_USER_DATA & ~3,
+		desc(0, 0xfffff, ACC_DATA | DPL(3), SEG_G | SEG_D));
+	gdt_set(SEL_USER & ~3, desc(0, 0xfffff, ACC_CODE | DPL(3), code));
+
+	memset(&tss, 0, sizeof(tss));
+	memset(tss.iomap, 0xff, sizeof(tss.iomap));
+	tss.iomap_base = offsetof(struct tss, iomap);
+#ifdef __x86_64__
+	for (unsigned i = 0; i < 4; i++)
+		tss.ist[i] = (ulong)(ist_stacks[i] + sizeof(ist_stacks[i]));
+	tss.rsp[0] = (ulong)(ist_stacks[4] + sizeof(ist_stacks[4]));
+#else
+	tss.ss0 = SEL_DATA;
+	tss.esp0 = (ulong)(ist_stacks[4] + sizeof(ist_stacks[4]));
+#endif
+	gdt_set_system(SEL_TSS, (ulong)&tss, sizeof(tss) - 1, ACC_TSS);
+
+	for (unsigned v = 0; v < 256; v++)
+		idt_set(v, trap_stubs[v], ACC_INTR,
+			v == V_NMI ? 2 : v == V_DF ? 3 : v < 32 ? 1 : 4);
+	idt[V_STOP].access |= DPL(3);
+
+	load_tables();
+	load_segments();
+	asm volatile("lldt %w0; ltr %w1" :: "r"(0), "r"(SEL_TSS));
+}
