@@ -224,7 +224,7 @@ static void put_caches(struct x86_cpuid *c, x86_cpuid_fn host, u32 leaf)
 			break;
 		r.eax = (r.eax & 0x3fff) | sharing << 14;
 		if (c->intel)
-			r.eax |= ((c->cpus - 1) & 0x3f) << 26;
+			r.eax |= (u32)min_u64(c->cpus - 1, 0x3f) << 26;
 		put_sub(c, leaf, i, r);
 	}
 }
