@@ -17,6 +17,9 @@
 _Static_assert(VM_MAX_CPUS <= APIC_BUS_CPUS, "each has a local APIC");
 _Static_assert(VM_MAX_CPUS <= KVMCLOCK_CPUS, "each has a clock");
 
+/* EAX of leaf 0x40000001: no port needs a delay after it. */
+#define KVM_FEATURE_NOP_IO_DELAY BIT(1)
+
 /* --- interrupts --- */
 
 #define ISA_INPUT(source, irq) ((source) << 4 | (irq))
@@ -208,6 +211,7 @@ static void add_clocks(struct pc *pc)
 	acpi_pm_init(&pc->acpi_pm, &acpi);
 	vm_add_device(vm, &pc->kvmclock.dev, &kvmclock_class, "kvmclock");
 	kvmclock_init(&pc->kvmclock, &kvm);
+	vm->cpuid.kvm_features |= KVMCLOCK_FEATURES | KVM_FEATURE_NOP_IO_DELAY;
 	for (unsigned i = 0; i < ARRAY_SIZE(pc->kvmclock.msrs); i++)
 		vm_add_msrs(vm, &pc->kvmclock.msrs[i]);
 }

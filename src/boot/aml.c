@@ -83,8 +83,8 @@ static unsigned hex_digit(char c)
  */
 void aml_eisaid(struct aml *a, const char *id)
 {
-	unsigned letters = (id[0] - '@') << 10 | (id[1] - '@') << 5 |
-			   (id[2] - '@');
+	unsigned letters =
+		(id[0] - '@') << 10 | (id[1] - '@') << 5 | (id[2] - '@');
 
 	aml_byte(a, AML_DWORD_PREFIX);
 	aml_byte(a, (u8)(letters >> 8));

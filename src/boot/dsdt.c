@@ -59,8 +59,7 @@ static void write_prt(struct aml *a)
 			aml_integer(a, slot << 16 | 0xffff);
 			aml_integer(a, pin);
 			aml_integer(a, 0); /* no link device: a GSI follows */
-			aml_integer(a,
-				    PC_PIRQ_IRQ(PC_PCI_PIRQ(slot, pin)));
+			aml_integer(a, PC_PIRQ_IRQ(PC_PCI_PIRQ(slot, pin)));
 			aml_close(a, row);
 		}
 	}

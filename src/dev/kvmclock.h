@@ -12,6 +12,10 @@
 
 #define KVMCLOCK_CPUS 64
 
+/* What EAX of CPUID leaf 0x40000001 says of it: the old MSRs, the new ones,
+ * and that PVCLOCK_TSC_STABLE can be trusted. */
+#define KVMCLOCK_FEATURES (BIT(0) | BIT(3) | BIT(24))
+
 struct kvmclock_wiring {
 	struct gmem *mem;
 	struct clock *clock;

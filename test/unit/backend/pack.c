@@ -25,8 +25,8 @@ static u64 pack_gzip(const u8 *p, u64 n, u8 *out, u64 room)
 	z_stream z = { 0 };
 	u64 bytes;
 
-	need(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8,
-			  Z_DEFAULT_STRATEGY) == Z_OK);
+	need(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) ==
+	     Z_OK);
 	z.next_in = (Bytef *)(uintptr_t)p;
 	z.avail_in = (uInt)n;
 	z.next_out = out;
@@ -44,8 +44,8 @@ static u64 pack_lzma(bool alone, const u8 *p, u64 n, u8 *out, u64 room)
 	u64 bytes;
 
 	lzma_lzma_preset(&o, 1);
-	need((alone ? lzma_alone_encoder(&z, &o) :
-		      lzma_easy_encoder(&z, 1, LZMA_CHECK_CRC32)) == LZMA_OK);
+	need((alone ? lzma_alone_encoder(&z, &o)
+		    : lzma_easy_encoder(&z, 1, LZMA_CHECK_CRC32)) == LZMA_OK);
 	z.next_in = p;
 	z.avail_in = n;
 	z.next_out = out;

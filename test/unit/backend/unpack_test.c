@@ -32,8 +32,7 @@ static void check_whole(enum unpack_format f)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(size_tab); i++) {
 		n = pack(f, plain, size_tab[i], packed, BIG);
-		tap_check(unpack_identify(packed, n) == f ||
-				  size_tab[i] == 1,
+		tap_check(unpack_identify(packed, n) == f || size_tab[i] == 1,
 			  "%s: identified", name);
 		if (unpack_identify(packed, n) != f)
 			continue;

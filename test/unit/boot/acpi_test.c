@@ -98,8 +98,8 @@ static void check_tables(unsigned cpus)
 	tap_equal(field(fadt + 40, 4), field(fadt + 140, 8), "DSDT, X_DSDT");
 	table(field(fadt + 140, 8), "DSDT", &n);
 	facs = area + (field(fadt + 36, 4) - AT);
-	tap_check(memcmp(facs, "FACS", 4) == 0 &&
-			  field(fadt + 36, 4) % 64 == 0, "FACS, aligned");
+	tap_check(memcmp(facs, "FACS", 4) == 0 && field(fadt + 36, 4) % 64 == 0,
+		  "FACS, aligned");
 	madt = table(field(xsdt + 44, 8), "APIC", &n);
 	check_madt(madt, n, cpus);
 }
@@ -133,9 +133,10 @@ static void check_aml(void)
 	aml_integer(&a, 0xff);
 	aml_integer(&a, 0x100);
 	aml_integer(&a, 0x10000);
-	tap_check(a.bytes == 12 &&
-			  memcmp(buf, "\x00\x01\x0a\xff\x0b\x00\x01\x0c\x00"
-				      "\x00\x01\x00", 12) == 0,
+	tap_check(a.bytes == 12 && memcmp(buf,
+					  "\x00\x01\x0a\xff\x0b\x00\x01\x0c\x00"
+					  "\x00\x01\x00",
+					  12) == 0,
 		  "integers, the shortest way");
 	a.bytes = 0;
 	aml_eisaid(&a, "PNP0A03");
@@ -158,8 +159,8 @@ static void check_aml(void)
 static void check_aml_lengths(void)
 {
 	static u8 buf[1 << 17];
-	static const u32 body_tab[] = { 58, 59, 60, 4000, 4089, 4090, 4091,
-					70000 };
+	static const u32 body_tab[] = { 58,   59,   60,	  4000,
+					4089, 4090, 4091, 70000 };
 	unsigned i, j;
 
 	for (i = 0; i < ARRAY_SIZE(body_tab); i++) {
@@ -208,7 +209,8 @@ static void check_iasl(void)
 		  "dsdt.aml written");
 	snprintf(cmd, sizeof(cmd),
 		 "cd %s && iasl -d dsdt.aml >d.log 2>&1 && "
-		 "iasl -oa -p again dsdt.dsl >c.log 2>&1; cat dsdt.dsl c.log", dir);
+		 "iasl -oa -p again dsdt.dsl >c.log 2>&1; cat dsdt.dsl c.log",
+		 dir);
 	f = popen(cmd, "r");
 	while (f && fgets(line, sizeof(line), f)) {
 		s5 |= strstr(line, "_S5") != NULL;
@@ -220,8 +222,8 @@ static void check_iasl(void)
 	if (f)
 		pclose(f);
 	tap_check(clean && s5 && prt, "iasl compiles its disassembly");
-	snprintf(cmd, sizeof(cmd), "cmp -s -i 36 %s/dsdt.aml %s/again.aml",
-		 dir, dir);
+	snprintf(cmd, sizeof(cmd), "cmp -s -i 36 %s/dsdt.aml %s/again.aml", dir,
+		 dir);
 	tap_equal(system(cmd), 0, "to the same bytes");
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	tap_equal(system(cmd), 0, "cleaned up");

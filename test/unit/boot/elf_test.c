@@ -14,14 +14,21 @@ static struct elf_image elf;
 static struct err e;
 
 static const struct elf_spec spec64 = {
-	.paddr = 0x200000, .vaddr = 0xffffffff81000000,
-	.filesz = 0x3000, .memsz = 0x5000,
-	.paddr2 = 0x300000, .memsz2 = 0x1000,
-	.linux_note = true, .pvh_entry = 0x200040,
+	.paddr = 0x200000,
+	.vaddr = 0xffffffff81000000,
+	.filesz = 0x3000,
+	.memsz = 0x5000,
+	.paddr2 = 0x300000,
+	.memsz2 = 0x1000,
+	.linux_note = true,
+	.pvh_entry = 0x200040,
 };
 
 static const struct elf_spec spec32 = {
-	.is32 = true, .paddr = 0x100000, .filesz = 0x3000, .memsz = 0x5000,
+	.is32 = true,
+	.paddr = 0x100000,
+	.filesz = 0x3000,
+	.memsz = 0x5000,
 	.pvh_entry = 0x100010,
 };
 
@@ -126,8 +133,8 @@ static void check_many_segments(void)
 /* Notes whose sizes lie: quietly ignored, never read past. */
 static void check_notes(void)
 {
-	static const u32 size_tab[] = { 0, 1, 5, 0x7fffffff, 0xfffffff0,
-					0xffffffff };
+	static const u32 size_tab[] = { 0,	    1,		5,
+					0x7fffffff, 0xfffffff0, 0xffffffff };
 	unsigned i, j;
 
 	for (i = 0; i < ARRAY_SIZE(size_tab); i++) {

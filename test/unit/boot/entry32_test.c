@@ -14,14 +14,19 @@ static struct machine m;
 static u8 initrd[0x1234];
 
 static const struct elf_spec small_spec = {
-	.is32 = true, .paddr = 0x100000, .entry = 0x100010, .filesz = 0x3000,
+	.is32 = true,
+	.paddr = 0x100000,
+	.entry = 0x100010,
+	.filesz = 0x3000,
 	.memsz = 0x5000,
 };
 
 static int boot(enum boot_protocol protocol, bool with_initrd)
 {
 	struct boot_source s = {
-		.kernel = k.p, .kernel_bytes = k.n, .cmdline = "root=/dev/x",
+		.kernel = k.p,
+		.kernel_bytes = k.n,
+		.cmdline = "root=/dev/x",
 		.initrd = initrd,
 		.initrd_bytes = with_initrd ? sizeof(initrd) : 0,
 		.protocol = protocol,
@@ -59,10 +64,11 @@ static void check_pvh(u32 entry, bool with_initrd)
 	tap_equal(guest_field(&m, info, 4), 0x336ec578, "magic");
 	tap_equal(guest_field(&m, info + 4, 4), 1, "version");
 	tap_equal(guest_field(&m, info + 12, 4), with_initrd, "modules");
-	tap_check(guest_holds(&m, guest_field(&m, info + 24, 8),
-			      "root=/dev/x", 12), "command line");
-	tap_check(guest_holds(&m, guest_field(&m, info + 32, 8), "RSD PTR ",
-			      8), "RSDP");
+	tap_check(guest_holds(&m, guest_field(&m, info + 24, 8), "root=/dev/x",
+			      12),
+		  "command line");
+	tap_check(guest_holds(&m, guest_field(&m, info + 32, 8), "RSD PTR ", 8),
+		  "RSDP");
 	map = guest_field(&m, info + 40, 8);
 	n = (unsigned)guest_field(&m, info + 48, 4);
 	for (i = 0; i < n; i++)
@@ -74,7 +80,8 @@ static void check_pvh(u32 entry, bool with_initrd)
 		tap_equal(guest_field(&m, mod + 8, 8), sizeof(initrd),
 			  "initrd size");
 		tap_check(guest_holds(&m, guest_field(&m, mod, 8), initrd,
-				      sizeof(initrd)), "initrd");
+				      sizeof(initrd)),
+			  "initrd");
 	} else {
 		tap_equal(mod, 0, "no module list");
 	}
@@ -90,8 +97,9 @@ static void check_multiboot(u32 entry, bool with_initrd)
 	tap_equal(flags, with_initrd ? 0x24d : 0x245, "flags");
 	tap_equal(guest_field(&m, info + 4, 4), 639, "mem_lower");
 	tap_equal(guest_field(&m, info + 8, 4), 7 * 1024, "mem_upper");
-	tap_check(guest_holds(&m, guest_field(&m, info + 16, 4),
-			      "root=/dev/x", 12), "command line");
+	tap_check(guest_holds(&m, guest_field(&m, info + 16, 4), "root=/dev/x",
+			      12),
+		  "command line");
 	tap_check(guest_holds(&m, guest_field(&m, info + 64, 4), "doppel", 7),
 		  "loader's name");
 	map = guest_field(&m, info + 48, 4);
@@ -134,8 +142,8 @@ static void check_elf(void)
 		s.pvh_entry = 0x100020;
 		make_elf(&k, &s);
 		machine_init(&m, MiB(8));
-		tap_check(boot(BOOT_AUTO, with_initrd) == 0,
-			  "ELF32, PVH: %s", m.err.text);
+		tap_check(boot(BOOT_AUTO, with_initrd) == 0, "ELF32, PVH: %s",
+			  m.err.text);
 		check_pvh(0x100020, with_initrd);
 		machine_fini(&m);
 		s.pvh_entry = 0;
@@ -197,8 +205,7 @@ static void check_bzimage(void)
 	machine_init(&m, MiB(8));
 	tap_equal(boot(BOOT_PVH, true), 0, "bzImage by PVH");
 	check_pvh(0x100020, true);
-	tap_equal(boot(BOOT_MULTIBOOT, true), -ENOEXEC,
-		  "bzImage by multiboot");
+	tap_equal(boot(BOOT_MULTIBOOT, true), -ENOEXEC, "bzImage by multiboot");
 	machine_fini(&m);
 }
 
@@ -230,7 +237,8 @@ static void check_flat(void)
 		{ 0x1fffff, 0x200000, 0, 0, 0x200080 }, /* header below load */
 		{ 0x200041, 0x200000, 0, 0, 0x200080 }, /* before the file */
 		{ ~0u, 0x200000, 0, 0, 0x200080 },
-		{ 0x200040, 0x200000, 0x201001, 0, 0x200080 }, /* past its end */
+		{ 0x200040, 0x200000, 0x201001, 0,
+		  0x200080 }, /* past its end */
 		{ 0x200040, 0x200000, 0x1fffff, 0, 0x200080 },
 		{ 0x200040, 0x200000, 0, 0x200fff, 0x200080 }, /* bss in data */
 		{ 0x200040, 0x200000, 0, 0x1fffff, 0x200080 },

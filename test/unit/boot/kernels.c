@@ -94,8 +94,7 @@ void make_elf(struct kernel_file *k, const struct elf_spec *s)
 	if (s->multiboot) {
 		set_field(k->p + 0x800, 4, 0x1badb002);
 		set_field(k->p + 0x804, 4, s->multiboot_flags);
-		set_field(k->p + 0x808, 4,
-			  -(0x1badb002u + s->multiboot_flags));
+		set_field(k->p + 0x808, 4, -(0x1badb002u + s->multiboot_flags));
 	}
 	for (u64 i = 0; i < s->filesz; i++)
 		k->p[ELF_DATA + i] = kernel_byte(i);
@@ -162,7 +161,8 @@ void machine_fini(struct machine *m)
 int machine_boot(struct machine *m, const struct kernel_file *k,
 		 const char *cmdline)
 {
-	struct boot_source s = { .kernel = k->p, .kernel_bytes = k->n,
+	struct boot_source s = { .kernel = k->p,
+				 .kernel_bytes = k->n,
 				 .cmdline = cmdline };
 
 	m->err.text[0] = 0;

@@ -6,8 +6,8 @@
 #ifndef DOPPEL_TEST_KERNELS_H
 #define DOPPEL_TEST_KERNELS_H
 
-#include "boot/boot.h"
 #include "backend/unpack.h"
+#include "boot/boot.h"
 
 #define KERNEL_ROOM (1u << 20)
 

@@ -16,9 +16,14 @@ static struct kernel_file vmlinux, bz;
 static struct machine m;
 
 static const struct elf_spec linux_spec = {
-	.paddr = AT, .vaddr = 0xffffffff81000000, .filesz = 0x3000,
-	.memsz = 0x8000, .paddr2 = 0x300000, .memsz2 = 0x10000,
-	.linux_note = true, .pvh_entry = AT + 0x40,
+	.paddr = AT,
+	.vaddr = 0xffffffff81000000,
+	.filesz = 0x3000,
+	.memsz = 0x8000,
+	.paddr2 = 0x300000,
+	.memsz2 = 0x10000,
+	.linux_note = true,
+	.pvh_entry = AT + 0x40,
 };
 
 /* SDM 3A 4.5: walks the guest's own tables, 2 MiB pages. */
@@ -28,15 +33,16 @@ static u64 translate(u64 va)
 	int level;
 
 	for (level = 3; level >= 1; level--) {
-		e = guest_field(&m, (e & PTE_ADDR) +
-				(va >> (12 + 9 * level) & 511) * 8, 8);
+		e = guest_field(
+			&m, (e & PTE_ADDR) + (va >> (12 + 9 * level) & 511) * 8,
+			8);
 		if (!(e & PTE_P) || !(e & PTE_W))
 			return ~0ull;
 		if (e & PTE_PS)
 			break;
 	}
-	return level == 1 ? (e & PTE_ADDR & ~0x1fffffull) | (va & 0x1fffff) :
-			    ~0ull;
+	return level == 1 ? (e & PTE_ADDR & ~0x1fffffull) | (va & 0x1fffff)
+			  : ~0ull;
 }
 
 static u64 descriptor(unsigned sel)
@@ -114,9 +120,10 @@ static void check_params(const char *cmdline, bool header)
 	tap_check(guest_is_zero(&m, bp + 0x26c, 0x2d0 - 0x26c),
 		  "nothing after the header");
 	tap_check(guest_holds(&m, guest_field(&m, bp + 0x228, 4), cmdline,
-			      strlen(cmdline) + 1), "command line");
-	tap_check(guest_holds(&m, guest_field(&m, bp + 0x70, 8), "RSD PTR ",
-			      8), "acpi_rsdp_addr");
+			      strlen(cmdline) + 1),
+		  "command line");
+	tap_check(guest_holds(&m, guest_field(&m, bp + 0x70, 8), "RSD PTR ", 8),
+		  "acpi_rsdp_addr");
 }
 
 static void check_loaded(void)
@@ -130,8 +137,8 @@ static void check_loaded(void)
 static void check_bzimages(void)
 {
 	static const enum unpack_format format_tab[] = {
-		UNPACK_NONE, UNPACK_GZIP, UNPACK_XZ, UNPACK_LZMA, UNPACK_LZ4,
-		UNPACK_ZSTD,
+		UNPACK_NONE, UNPACK_GZIP, UNPACK_XZ,
+		UNPACK_LZMA, UNPACK_LZ4,  UNPACK_ZSTD,
 	};
 	struct bz_spec s = { .payload = &vmlinux };
 
@@ -195,8 +202,10 @@ static void check_initrd(void)
 {
 	static u8 initrd[5000];
 	struct boot_source src = {
-		.kernel = vmlinux.p, .kernel_bytes = vmlinux.n,
-		.initrd = initrd, .initrd_bytes = sizeof(initrd),
+		.kernel = vmlinux.p,
+		.kernel_bytes = vmlinux.n,
+		.initrd = initrd,
+		.initrd_bytes = sizeof(initrd),
 	};
 	u64 bp, at;
 
@@ -224,8 +233,10 @@ static void check_initrd(void)
 static void check_low_kernel(void)
 {
 	static struct kernel_file low;
-	struct elf_spec s = { .paddr = 0x1000, .filesz = 0x3000,
-			      .memsz = 0x10000, .paddr2 = 0xe0000,
+	struct elf_spec s = { .paddr = 0x1000,
+			      .filesz = 0x3000,
+			      .memsz = 0x10000,
+			      .paddr2 = 0xe0000,
 			      .memsz2 = 0x8000 };
 	u64 bp;
 
@@ -237,7 +248,8 @@ static void check_low_kernel(void)
 	tap_check(guest_is_zero(&m, 0x4000, 0xd000), "zeroes");
 	tap_check(guest_is_zero(&m, 0xe0000, 0x8000), "where tables would be");
 	tap_check(bp >= 0x11000 && m.bsp.cr3 >= 0x11000 &&
-			  m.bsp.gdtr.base >= 0x11000, "around it");
+			  m.bsp.gdtr.base >= 0x11000,
+		  "around it");
 	tap_equal(guest_field(&m, bp + 0x70, 8), 0xe8000, "ACPI tables too");
 	machine_fini(&m);
 }

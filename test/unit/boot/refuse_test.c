@@ -14,7 +14,9 @@ static struct kernel_file vmlinux, k;
 static struct machine m;
 
 static const struct elf_spec spec = {
-	.paddr = 0x200000, .filesz = 0x3000, .memsz = 0x8000,
+	.paddr = 0x200000,
+	.filesz = 0x3000,
+	.memsz = 0x8000,
 	.linux_note = true,
 };
 static const struct bz_spec bz_spec = { .format = UNPACK_LZ4,
@@ -82,6 +84,7 @@ static void check_bzimages(void)
 	bz_field(0x1f4, 4, 0xffffffff, -EINVAL, "truncated");
 	bz_field(0x1f4, 4, 0, -EINVAL, "truncated");
 	bz_field(0x1f1, 1, 255, -EINVAL, "truncated");
+	bz_field(0x201, 1, 0x4d, -EINVAL, "truncated"); /* the header's end */
 	bz_field(0x248, 4, 0xfffffff0, -EINVAL, "truncated");
 	bz_field(0x24c, 4, 0xfffffff0, -EINVAL, "truncated");
 
@@ -101,7 +104,9 @@ static void check_bzimages(void)
 
 	/* A 32-bit vmlinux inside, in a header that does not tell. */
 	make_elf(&vmlinux, &(struct elf_spec){ .is32 = true,
-		 .paddr = 0x200000, .filesz = 0x1000, .memsz = 0x1000 });
+					       .paddr = 0x200000,
+					       .filesz = 0x1000,
+					       .memsz = 0x1000 });
 	make_bzimage(&k, &bz_spec);
 	set_field(k.p + 0x206, 2, 0x020b);
 	refused_file(-ENOEXEC, "32-bit Linux kernel");
@@ -177,8 +182,10 @@ static void check_initrd_and_cmdline(void)
 	static u8 some[MiB(7)];
 	static char text[2050];
 	struct boot_source s = {
-		.kernel = vmlinux.p, .kernel_bytes = vmlinux.n,
-		.initrd = some, .initrd_bytes = sizeof(some),
+		.kernel = vmlinux.p,
+		.kernel_bytes = vmlinux.n,
+		.initrd = some,
+		.initrd_bytes = sizeof(some),
 	};
 
 	m.err.text[0] = 0;
