@@ -120,6 +120,7 @@ static const struct allowed allowed_tab[] = {
 	{ 0x8000001f, 0, 'a', "" }, /* sme, sev */
 	/* lfence, null selector, srso_no, srso_user_kernel_no */
 	{ 0x80000021, 0, 'a', "2 6 29 30" },
+	{ 0x80000021, 0, 'c', "1 2" }, /* tsa_sq_no, tsa_l1_no */
 };
 
 static u32 mask_of(const char *bits)
