@@ -187,8 +187,8 @@ static int unpack_lz4(struct sink *s, const u8 *p, u64 n)
 			(int)min_u64(s->room - s->bytes, LZ4_BLOCK_MAX));
 		if (got < 0)
 			/* Damaged, or longer than the rest of the limit? */
-			return s->max - s->bytes < LZ4_BLOCK_MAX ? -EFBIG :
-								   -EINVAL;
+			return s->max - s->bytes < LZ4_BLOCK_MAX ? -EFBIG
+								 : -EINVAL;
 		s->bytes += (u64)got;
 		p += size;
 		n -= size;
@@ -261,8 +261,8 @@ const char *unpack_name(enum unpack_format f)
 {
 	static const char *const name_tab[] = {
 		[UNPACK_NONE] = "none", [UNPACK_GZIP] = "gzip",
-		[UNPACK_XZ] = "xz", [UNPACK_LZMA] = "lzma",
-		[UNPACK_LZ4] = "lz4", [UNPACK_ZSTD] = "zstd",
+		[UNPACK_XZ] = "xz",	[UNPACK_LZMA] = "lzma",
+		[UNPACK_LZ4] = "lz4",	[UNPACK_ZSTD] = "zstd",
 	};
 
 	return name_tab[f];
@@ -294,7 +294,8 @@ int unpack(struct unpacked *u, const u8 *p, u64 n, u64 limit, struct err *e)
 
 	*u = (struct unpacked){ 0 };
 	if (f == UNPACK_NONE)
-		return err_set(e, -EINVAL, "the file is in no packed format "
+		return err_set(e, -EINVAL,
+			       "the file is in no packed format "
 			       "that is known here: use gzip, xz, lzma, lz4 "
 			       "or zstd");
 	/* Kernels shrink to about a quarter. */
@@ -310,15 +311,20 @@ int unpack(struct unpacked *u, const u8 *p, u64 n, u64 limit, struct err *e)
 	free(s.p);
 	switch (ret) {
 	case -EFBIG:
-		return err_set(e, ret, "the %s data unpacks to more than "
+		return err_set(e, ret,
+			       "the %s data unpacks to more than "
 			       "%llu MiB: use a smaller file or give the "
-			       "machine more memory", unpack_name(f),
+			       "machine more memory",
+			       unpack_name(f),
 			       (unsigned long long)(limit >> 20));
 	case -ENOMEM:
-		return err_set(e, ret, "no memory to unpack %s data: free "
-			       "some on this host", unpack_name(f));
+		return err_set(e, ret,
+			       "no memory to unpack %s data: free "
+			       "some on this host",
+			       unpack_name(f));
 	default:
-		return err_set(e, ret, "the %s data is damaged or truncated: "
+		return err_set(e, ret,
+			       "the %s data is damaged or truncated: "
 			       "fetch or build the file again",
 			       unpack_name(f));
 	}

@@ -40,8 +40,8 @@ struct unpacked {
  * dictionary larger than ours; -EFBIG when the result would exceed @limit;
  * -ENOMEM. On failure *@u is empty and @e holds a sentence. Any thread.
  */
-int unpack(struct unpacked *u, const u8 *p, u64 n, u64 limit, struct err *e)
-	MUST_CHECK;
+int unpack(struct unpacked *u, const u8 *p, u64 n, u64 limit,
+	   struct err *e) MUST_CHECK;
 void unpack_free(struct unpacked *u); /* empty is fine */
 
 #endif

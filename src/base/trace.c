@@ -14,6 +14,8 @@
 
 u32 trace_mask;
 void (*trace_sink)(const char *line);
+bool (*trace_disassemble)(const u8 *p, unsigned n, u64 addr, unsigned mode,
+			  char *text, size_t size);
 
 _Static_assert(TRACE_COUNT <= 32, "trace_mask has 32 bits");
 

@@ -53,6 +53,11 @@ extern void (*trace_sink)(const char *line);
 const char *trace_name(enum trace_category c);
 const char *trace_help(enum trace_category c);
 
+/* Disassembles @n bytes at @p, which run at @addr in code of size @mode (2, 4
+ * or 8), into @text; supplied by the command line. NULL: none. */
+extern bool (*trace_disassemble)(const u8 *p, unsigned n, u64 addr,
+				 unsigned mode, char *text, size_t size);
+
 /* Prints one line "name: ..." through trace_sink. */
 void trace_print(enum trace_category c, const char *fmt, ...)
 	PRINTF_LIKE(2, 3);

@@ -158,7 +158,7 @@ static gpa_t write_fadt(struct area *t, gpa_t facs, gpa_t dsdt)
 	p[108] = PC_CMOS_CENTURY;
 	put_u16(p + 109, FADT_BOOT_LEGACY_DEVICES | FADT_BOOT_NO_VGA);
 	put_u32(p + 112, FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON |
-		FADT_TMR_VAL_EXT | FADT_RESET_REG_SUP);
+				 FADT_TMR_VAL_EXT | FADT_RESET_REG_SUP);
 	put_gas(p + 116, 8, 1, PC_PORT_RESET);
 	p[128] = PC_RESET_VALUE;
 	p[131] = 3; /* minor version: 6.3 */
@@ -201,9 +201,8 @@ static gpa_t write_madt(struct area *t, unsigned cpus)
 
 	for (i = 0; i < 16; i++)
 		overrides += !!(PC_GSI_LEVEL_MASK & BIT(i));
-	bytes = HEADER_BYTES + 8 + cpus * MADT_LAPIC_BYTES +
-		MADT_IOAPIC_BYTES + overrides * MADT_OVERRIDE_BYTES +
-		MADT_NMI_BYTES;
+	bytes = HEADER_BYTES + 8 + cpus * MADT_LAPIC_BYTES + MADT_IOAPIC_BYTES +
+		overrides * MADT_OVERRIDE_BYTES + MADT_NMI_BYTES;
 	p = cut(t, bytes, 16);
 	if (!p)
 		return 0;

@@ -21,8 +21,8 @@
 
 /* A PkgLength takes one to four bytes; aml_close closes the gap. */
 #define PKG_LENGTH_MAX 4
-/* A resource buffer's size is written as a word, whatever it is. */
-#define BUFFER_SIZE_BYTES 3
+/* A resource buffer's size as an integer: byte prefix and byte. */
+#define BUFFER_SIZE_BYTES 2
 
 static void put(struct aml *a, const void *p, u64 n)
 {
@@ -83,8 +83,8 @@ static unsigned hex_digit(char c)
  */
 void aml_eisaid(struct aml *a, const char *id)
 {
-	unsigned letters = (id[0] - '@') << 10 | (id[1] - '@') << 5 |
-			   (id[2] - '@');
+	unsigned letters =
+		(id[0] - '@') << 10 | (id[1] - '@') << 5 | (id[2] - '@');
 
 	aml_byte(a, AML_DWORD_PREFIX);
 	aml_byte(a, (u8)(letters >> 8));
@@ -184,19 +184,21 @@ aml_mark aml_resources(struct aml *a)
 
 	aml_byte(a, AML_BUFFER);
 	m = open_length(a);
-	aml_byte(a, AML_WORD_PREFIX);
-	aml_u16(a, 0);
+	aml_byte(a, AML_BYTE_PREFIX);
+	aml_byte(a, 0);
 	return m;
 }
 
 void aml_resources_close(struct aml *a, aml_mark m)
 {
+	u64 body = m + PKG_LENGTH_MAX + BUFFER_SIZE_BYTES;
+
 	aml_byte(a, 0x79); /* end tag */
 	aml_byte(a, 0); /* checksum: 0 means not used */
-	if (!a->full)
-		put_u16(a->p + m + PKG_LENGTH_MAX + 1,
-			(u16)(a->bytes - m - PKG_LENGTH_MAX -
-			      BUFFER_SIZE_BYTES));
+	if (a->full)
+		return;
+	BUG_ON(a->bytes - body > 0xff);
+	a->p[body - 1] = (u8)(a->bytes - body);
 	aml_close(a, m);
 }
 

@@ -31,8 +31,8 @@ void aml_u32(struct aml *a, u32 v);
 void aml_integer(struct aml *a, u32 v);
 void aml_eisaid(struct aml *a, const char *id); /* "PNP0A03" */
 
-/* --- named objects --- @name has four characters ("_HID", "PCI0"), or six
- * with a leading "\" and "_" ("\_SB_" is spelled out with five). */
+/* --- named objects --- @name is one full segment ("_HID", "RTC_"), perhaps
+ * after the root ("\_SB_"). */
 void aml_name(struct aml *a, const char *name); /* Name (name, ..next term..) */
 aml_mark aml_scope(struct aml *a, const char *name);
 aml_mark aml_device(struct aml *a, const char *name);
@@ -41,7 +41,7 @@ void aml_close(struct aml *a, aml_mark m);
 /* --- packages --- @count elements follow. */
 aml_mark aml_package(struct aml *a, u8 count);
 
-/* --- resource templates: a buffer of descriptors --- */
+/* --- resource templates: a buffer of descriptors, 255 bytes at most --- */
 aml_mark aml_resources(struct aml *a);
 void aml_resources_close(struct aml *a, aml_mark m);
 void aml_res_io(struct aml *a, u16 first, u8 ports); /* fixed, 16 bits */

@@ -64,16 +64,21 @@ static int no_kernel(const struct loader *l)
 	if (!n)
 		return err_set(l->err, -EINVAL, "the kernel file is empty");
 	if (n >= 0x40 && bytes_equal(p + 0x38, "ARM\x64", 4))
-		return err_set(l->err, -ENOEXEC, "the kernel is for AArch64: "
+		return err_set(l->err, -ENOEXEC,
+			       "the kernel is for AArch64: "
 			       "use one for x86-64 (amd64)");
 	if (n >= 0x40 && bytes_equal(p + 0x38, "RSC\x05", 4))
-		return err_set(l->err, -ENOEXEC, "the kernel is for RISC-V: "
+		return err_set(l->err, -ENOEXEC,
+			       "the kernel is for RISC-V: "
 			       "use one for x86-64 (amd64)");
 	if (n >= 512 && get_u16(p + 510) == 0xaa55)
-		return err_set(l->err, -ENOEXEC, "the kernel file is a boot "
-			       "sector or disk image: give a bzImage, a vmlinux "
-			       "or a multiboot kernel");
-	return err_set(l->err, -ENOEXEC, "the kernel file is in no known "
+		return err_set(
+			l->err, -ENOEXEC,
+			"the kernel file is a boot "
+			"sector or disk image: give a bzImage, a vmlinux "
+			"or a multiboot kernel");
+	return err_set(l->err, -ENOEXEC,
+		       "the kernel file is in no known "
 		       "format: give a bzImage, a vmlinux or a multiboot "
 		       "kernel");
 }
@@ -126,11 +131,14 @@ int boot_load(struct gmem *m, const struct boot_source *src, unsigned cpus,
 	int ret;
 
 	if (m->low_bytes < MiB(1))
-		return err_set(e, -ENOMEM, "a PC needs 1 MiB of memory at "
+		return err_set(e, -ENOMEM,
+			       "a PC needs 1 MiB of memory at "
 			       "least: give the machine more");
 	if (cpus < 1 || cpus > ACPI_MAX_CPUS)
-		return err_set(e, -EINVAL, "%u processors are not possible: "
-			       "choose 1 to %u", cpus, ACPI_MAX_CPUS);
+		return err_set(e, -EINVAL,
+			       "%u processors are not possible: "
+			       "choose 1 to %u",
+			       cpus, ACPI_MAX_CPUS);
 	ret = loader_init(&l);
 	if (!ret)
 		ret = load_any(&l, &s);

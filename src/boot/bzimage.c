@@ -32,7 +32,10 @@
 #define HDR_PAYLOAD_LENGTH 0x24c
 #define HDR_PREF_ADDRESS 0x258
 #define HDR_INIT_SIZE 0x260
-#define HDR_MIN_END 0x264
+/* The end of the header of 2.08, which told first where the payload is, and
+ * of the last field that is read here. */
+#define HDR_END_2_08 0x250
+#define HDR_END_READ 0x264
 
 #define SECTOR 512u
 /* More than any kernel takes; it must fit below 640 KiB. */
@@ -48,7 +51,8 @@ bool linux_is_bzimage(const u8 *p, u64 n)
 
 static int truncated(struct err *e)
 {
-	return err_set(e, -EINVAL, "the kernel image is truncated: fetch it "
+	return err_set(e, -EINVAL,
+		       "the kernel image is truncated: fetch it "
 		       "again");
 }
 
@@ -56,33 +60,34 @@ int linux_parse(struct linux_image *k, const u8 *p, u64 n, struct err *e)
 {
 	u64 setup, code_bytes, offset, length, end;
 
-	if (!linux_is_bzimage(p, n) || n < HDR_MIN_END)
+	if (!linux_is_bzimage(p, n) || n < HDR_END_READ)
 		return truncated(e);
 	k->version = get_u16(p + HDR_VERSION);
-	/* 2.08 (Linux 2.6.26) told first where the payload is. */
 	if (k->version < 0x0208 || !(p[HDR_LOADFLAGS] & 1))
-		return err_set(e, -ENOEXEC, "the kernel's boot protocol %u.%02u "
+		return err_set(e, -ENOEXEC,
+			       "the kernel's boot protocol %u.%02u "
 			       "is too old: use Linux 2.6.26 or newer, 64 bits",
 			       k->version >> 8, k->version & 0xff);
 	k->xloadflags = k->version >= 0x020c ? get_u16(p + HDR_XLOADFLAGS) : 0;
 	if (k->version >= 0x020c && !(k->xloadflags & LINUX_XLF_KERNEL_64))
-		return err_set(e, -ENOEXEC, "this is a 32-bit Linux kernel: "
+		return err_set(e, -ENOEXEC,
+			       "this is a 32-bit Linux kernel: "
 			       "use one for x86-64 (amd64)");
 
 	/* Zero means four. The sector before them is the boot sector. */
 	setup = ((p[HDR_SETUP_SECTS] ? p[HDR_SETUP_SECTS] : 4) + 1) * SECTOR;
 	code_bytes = get_u32(p + HDR_SYSSIZE) * 16ull;
 	/* The size is rounded up to 16, and a signature may follow it. */
-	if (setup > n || code_bytes < SECTOR * 2 ||
-	    code_bytes > n - setup + 15)
+	if (setup > n || code_bytes < SECTOR * 2 || code_bytes > n - setup + 15)
 		return truncated(e);
 	k->code = p + setup;
 	k->code_bytes = min_u64(code_bytes, n - setup);
 
 	end = min_u64(HDR_MAGIC + p[HDR_JUMP + 1], LINUX_HDR_END);
 	k->hdr = p + LINUX_HDR;
-	k->hdr_bytes = (unsigned)(max_u64(end, HDR_MIN_END) - LINUX_HDR);
-	/* The file is longer than its setup part, two sectors at least. */
+	if (end < HDR_END_2_08)
+		return truncated(e);
+	k->hdr_bytes = (unsigned)(end - LINUX_HDR);
 	k->cmdline_max = get_u32(p + HDR_CMDLINE_SIZE);
 	if (!k->cmdline_max || k->cmdline_max > CMDLINE_MAX)
 		k->cmdline_max = LOADER_CMDLINE_MAX;
@@ -117,10 +122,12 @@ static int load_packed(struct loader *l, const struct linux_image *k,
 	int ret;
 
 	if (l->src->protocol == BOOT_PVH)
-		return err_set(l->err, -ENOEXEC, "there is no PVH entry to be "
+		return err_set(l->err, -ENOEXEC,
+			       "there is no PVH entry to be "
 			       "found in this bzImage: boot it as Linux");
 	if (!(k->xloadflags & LINUX_XLF_KERNEL_64))
-		return err_set(l->err, -ENOEXEC, "this kernel's packing is "
+		return err_set(l->err, -ENOEXEC,
+			       "this kernel's packing is "
 			       "unknown and it has no 64-bit entry: use Linux "
 			       "3.8 or newer, or one packed by gzip, xz, lzma, "
 			       "lz4 or zstd");
@@ -139,12 +146,14 @@ static int load_unpacked(struct loader *l, const struct linux_image *k,
 	int ret;
 
 	if (!elf->is64)
-		return err_set(l->err, -ENOEXEC, "this is a 32-bit Linux "
+		return err_set(l->err, -ENOEXEC,
+			       "this is a 32-bit Linux "
 			       "kernel: use one for x86-64 (amd64)");
 	if (l->src->protocol == BOOT_PVH)
 		return pvh_load(l, elf, s);
 	if (!elf_entry(elf, &entry))
-		return err_set(l->err, -ENOEXEC, "the entry point of the "
+		return err_set(l->err, -ENOEXEC,
+			       "the entry point of the "
 			       "kernel in the bzImage is in none of its "
 			       "segments: the file is damaged");
 	ret = loader_elf(l, elf);
@@ -173,11 +182,12 @@ int linux_load_bzimage(struct loader *l, struct x86_state *s)
 
 		ret = unpack(&u, p, n, loader_unpack_limit(l), &why);
 		if (ret == -EFBIG)
-			return err_set(l->err, -ENOMEM, "the kernel unpacks to "
-				       "more than fits into %llu MiB of memory: "
-				       "give the machine more",
-				       (unsigned long long)(l->mem->low_bytes >>
-							    20));
+			return err_set(
+				l->err, -ENOMEM,
+				"the kernel unpacks to "
+				"more than fits into %llu MiB of memory: "
+				"give the machine more",
+				(unsigned long long)(l->mem->low_bytes >> 20));
 		if (ret)
 			TRACE(BOOT, "bzImage: %s", why.text);
 		p = u.p;

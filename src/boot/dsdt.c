@@ -10,7 +10,7 @@
  *   Name (\_S5, Package () { 0, 0, 0, 0 })
  *   Scope (\_SB) {
  *     Device (PCI0) {
- *       Name (_HID, EisaId ("PNP0A03"))  Name (_UID, 0)  Name (_ADR, 0)
+ *       Name (_HID, EisaId ("PNP0A03"))  Name (_UID, 0)
  *       Name (_CRS, bus 0..255, ports 0CF8..0CFF consumed and all others
  *                   passed on, memory C0000000..FEBFFFFF)
  *       Name (_PRT, one package a slot and pin: { slot << 16 | 0xFFFF, pin,
@@ -59,8 +59,7 @@ static void write_prt(struct aml *a)
 			aml_integer(a, slot << 16 | 0xffff);
 			aml_integer(a, pin);
 			aml_integer(a, 0); /* no link device: a GSI follows */
-			aml_integer(a,
-				    PC_PIRQ_IRQ(PC_PCI_PIRQ(slot, pin)));
+			aml_integer(a, PC_PIRQ_IRQ(PC_PCI_PIRQ(slot, pin)));
 			aml_close(a, row);
 		}
 	}
@@ -75,8 +74,6 @@ static void write_pci(struct aml *a)
 	aml_name(a, "_HID");
 	aml_eisaid(a, "PNP0A03");
 	aml_name(a, "_UID");
-	aml_integer(a, 0);
-	aml_name(a, "_ADR");
 	aml_integer(a, 0);
 
 	aml_name(a, "_CRS");

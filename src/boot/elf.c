@@ -32,6 +32,7 @@ struct elf_layout {
 	bool wide; /* addresses and sizes have 8 bytes */
 };
 
+/* clang-format off */
 static const struct elf_layout layout32 = {
 	.ehdr_bytes = 52, .phdr_bytes = 32,
 	.e_entry = 24, .e_phoff = 28, .e_phentsize = 42, .e_phnum = 44,
@@ -46,6 +47,7 @@ static const struct elf_layout layout64 = {
 	.p_memsz = 40, .p_align = 48,
 	.wide = true,
 };
+/* clang-format on */
 
 static u64 get_word(const struct elf_layout *y, const u8 *p)
 {
@@ -84,7 +86,8 @@ bool elf_is_elf(const u8 *p, u64 n)
 
 static int truncated(struct err *e)
 {
-	return err_set(e, -EINVAL, "the kernel's ELF file is truncated or "
+	return err_set(e, -EINVAL,
+		       "the kernel's ELF file is truncated or "
 		       "damaged: fetch or build it again");
 }
 
@@ -153,7 +156,8 @@ static int take_segment(struct elf_image *elf, const struct elf_layout *y,
 	if (s.filesz > s.memsz)
 		return truncated(e);
 	if (elf->count == ELF_MAX_SEGMENTS)
-		return err_set(e, -ENOEXEC, "the kernel has more than %u "
+		return err_set(e, -ENOEXEC,
+			       "the kernel has more than %u "
 			       "segments: link it with fewer",
 			       ELF_MAX_SEGMENTS);
 	elf->seg[elf->count++] = s;
@@ -178,11 +182,13 @@ int elf_parse(struct elf_image *elf, const u8 *p, u64 n, struct err *e)
 		return truncated(e);
 	machine = get_u16(p + 18);
 	if (p[5] != ELFDATA2LSB || (machine != EM_386 && machine != EM_X86_64))
-		return err_set(e, -ENOEXEC, "the kernel is for %s (ELF "
+		return err_set(e, -ENOEXEC,
+			       "the kernel is for %s (ELF "
 			       "machine %u): use one for x86-64",
 			       machine_name(machine), machine);
 	if (get_u16(p + 16) != ET_EXEC)
-		return err_set(e, -ENOEXEC, "the ELF file is no executable "
+		return err_set(e, -ENOEXEC,
+			       "the ELF file is no executable "
 			       "(a module or library?): use a kernel linked "
 			       "to fixed addresses");
 	elf->entry = get_word(y, p + y->e_entry);
@@ -193,13 +199,14 @@ int elf_parse(struct elf_image *elf, const u8 *p, u64 n, struct err *e)
 	    (u64)phnum * y->phdr_bytes > n - phoff)
 		return truncated(e);
 	for (i = 0; i < phnum; i++) {
-		ret = take_segment(elf, y, p + phoff + i * y->phdr_bytes, p,
-				   n, e);
+		ret = take_segment(elf, y, p + phoff + i * y->phdr_bytes, p, n,
+				   e);
 		if (ret)
 			return ret;
 	}
 	if (!elf->count)
-		return err_set(e, -ENOEXEC, "the ELF file has nothing to "
+		return err_set(e, -ENOEXEC,
+			       "the ELF file has nothing to "
 			       "load: use a linked kernel");
 	return 0;
 }

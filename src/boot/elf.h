@@ -33,8 +33,8 @@ struct elf_image {
 bool elf_is_elf(const u8 *p, u64 n);
 
 /* 0, or -EINVAL / -ENOEXEC with a sentence. */
-int elf_parse(struct elf_image *elf, const u8 *p, u64 n, struct err *e)
-	MUST_CHECK;
+int elf_parse(struct elf_image *elf, const u8 *p, u64 n,
+	      struct err *e) MUST_CHECK;
 
 /*
  * The physical address of the entry point: kernels linked high give it as a

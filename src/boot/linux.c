@@ -101,8 +101,8 @@ int linux_start(struct loader *l, const struct linux_image *k, u64 entry,
 		ret = loader_initrd(l, LOADER_HIGHEST,
 				    k ? k->initrd_limit : INITRD_LIMIT);
 	if (!ret)
-		ret = loader_cmdline(l, k ? k->cmdline_max :
-				     LOADER_CMDLINE_MAX);
+		ret = loader_cmdline(l,
+				     k ? k->cmdline_max : LOADER_CMDLINE_MAX);
 	if (!ret)
 		ret = write_boot_params(l, k, entry, &bp);
 	if (!ret)
@@ -110,9 +110,11 @@ int linux_start(struct loader *l, const struct linux_image *k, u64 entry,
 	if (ret)
 		return ret;
 	s->gpr[X86_RSI] = bp;
-	TRACE(BOOT, "Linux 64-bit entry at 0x%llx, boot_params at 0x%llx, "
-	      "initrd at 0x%llx", (unsigned long long)entry,
-	      (unsigned long long)bp, (unsigned long long)l->initrd);
+	TRACE(BOOT,
+	      "Linux 64-bit entry at 0x%llx, boot_params at 0x%llx, "
+	      "initrd at 0x%llx",
+	      (unsigned long long)entry, (unsigned long long)bp,
+	      (unsigned long long)l->initrd);
 	return 0;
 }
 
@@ -123,10 +125,12 @@ int linux_load_elf(struct loader *l, const struct elf_image *elf,
 	int ret;
 
 	if (!elf->is64)
-		return err_set(l->err, -ENOEXEC, "a 32-bit ELF file cannot be "
+		return err_set(l->err, -ENOEXEC,
+			       "a 32-bit ELF file cannot be "
 			       "entered in long mode: use a 64-bit kernel");
 	if (!elf_entry(elf, &entry))
-		return err_set(l->err, -ENOEXEC, "the kernel's entry point "
+		return err_set(l->err, -ENOEXEC,
+			       "the kernel's entry point "
 			       "0x%llx is in none of its segments: the file "
 			       "is damaged or wrongly linked",
 			       (unsigned long long)elf->entry);

@@ -37,8 +37,8 @@ struct linux_image {
 
 bool linux_is_bzimage(const u8 *p, u64 n);
 /* 0, or a negative errno with a sentence. (bzimage.c) */
-int linux_parse(struct linux_image *k, const u8 *p, u64 n, struct err *e)
-	MUST_CHECK;
+int linux_parse(struct linux_image *k, const u8 *p, u64 n,
+		struct err *e) MUST_CHECK;
 
 /*
  * Loads a bzImage by its content: the vmlinux inside, if it can be unpacked

@@ -50,27 +50,33 @@ int loader_segment(struct loader *l, gpa_t at, u64 memsz, const u8 *data,
 	int ret;
 
 	if (at > GMEM_LOW_MAX || memsz > GMEM_LOW_MAX - at)
-		return err_set(l->err, -ENOEXEC, "the kernel wants memory "
-			       "from 0x%llx, %llu MiB of it, but a PC has RAM "
-			       "only below 3 GiB and above 4 GiB: link it lower",
-			       (unsigned long long)at,
-			       (unsigned long long)to_mib(min_u64(memsz,
-								  GiB(1))));
+		return err_set(
+			l->err, -ENOEXEC,
+			"the kernel wants memory "
+			"from 0x%llx, %llu MiB of it, but a PC has RAM "
+			"only below 3 GiB and above 4 GiB: link it lower",
+			(unsigned long long)at,
+			(unsigned long long)to_mib(min_u64(memsz, GiB(1))));
 	if (at > low || memsz > low - at)
-		return err_set(l->err, -ENOMEM, "the kernel does not fit into "
+		return err_set(l->err, -ENOMEM,
+			       "the kernel does not fit into "
 			       "%llu MiB of memory: give the machine %llu MiB "
-			       "or more", (unsigned long long)(low >> 20),
+			       "or more",
+			       (unsigned long long)(low >> 20),
 			       (unsigned long long)to_mib(at + memsz));
 	if (filesz > memsz)
 		filesz = memsz;
 	ret = place_take(&l->place, at, memsz);
 	if (ret == -EEXIST)
-		return err_set(l->err, -ENOEXEC, "the kernel's segment at "
+		return err_set(l->err, -ENOEXEC,
+			       "the kernel's segment at "
 			       "0x%llx overlaps another one or memory of the "
 			       "firmware: the file is damaged or wrongly "
-			       "linked", (unsigned long long)at);
+			       "linked",
+			       (unsigned long long)at);
 	if (ret)
-		return err_set(l->err, -ENOEXEC, "the kernel has too many "
+		return err_set(l->err, -ENOEXEC,
+			       "the kernel has too many "
 			       "segments: link it with fewer");
 	loader_write(l, at, data, filesz);
 	zero(l, at + filesz, memsz - filesz);
@@ -97,7 +103,8 @@ int loader_alloc(struct loader *l, u64 bytes, u64 align, gpa_t *at)
 {
 	*at = place_low(&l->place, bytes, align, PAGE_SIZE, PC_EBDA);
 	if (*at == PLACE_NONE)
-		return err_set(l->err, -ENOMEM, "the kernel leaves no room "
+		return err_set(l->err, -ENOMEM,
+			       "the kernel leaves no room "
 			       "below 640 KiB for boot information: link it "
 			       "to 1 MiB or higher");
 	zero(l, *at, bytes);
@@ -137,7 +144,8 @@ int loader_firmware(struct loader *l)
 			       PC_ACPI_TABLES_END)) == PLACE_NONE) {
 		room /= 2;
 		if (room < ACPI_BYTES_MIN)
-			return err_set(l->err, -ENOMEM, "the kernel leaves no "
+			return err_set(l->err, -ENOMEM,
+				       "the kernel leaves no "
 				       "room below 1 MiB for ACPI tables: link "
 				       "it to 1 MiB or higher");
 	}
@@ -146,7 +154,8 @@ int loader_firmware(struct loader *l)
 	fill_bytes(p, 0, room);
 	used = acpi_build(p, room, at, l->cpus);
 	if (!used)
-		return err_set(l->err, -EINVAL, "ACPI tables for %u "
+		return err_set(l->err, -EINVAL,
+			       "ACPI tables for %u "
 			       "processors do not fit below 1 MiB: use fewer",
 			       l->cpus);
 	gmem_written(l->mem, at, room);
@@ -161,9 +170,11 @@ int loader_cmdline(struct loader *l, u32 max)
 	int ret;
 
 	if (n > max)
-		return err_set(l->err, -E2BIG, "the kernel command line is "
+		return err_set(l->err, -E2BIG,
+			       "the kernel command line is "
 			       "longer than the %u characters that this "
-			       "kernel takes: shorten it", max);
+			       "kernel takes: shorten it",
+			       max);
 	ret = loader_alloc(l, n + 1, 16, &l->cmdline);
 	if (ret)
 		return ret;
@@ -182,7 +193,8 @@ int loader_initrd(struct loader *l, enum loader_where where, gpa_t limit)
 	need = max_u64(need, PC_HIGH_MEMORY);
 	limit = min_u64(limit, GMEM_LOW_MAX);
 	if (bytes > limit || need > limit - bytes)
-		return err_set(l->err, -EFBIG, "the initrd (%llu MiB) does "
+		return err_set(l->err, -EFBIG,
+			       "the initrd (%llu MiB) does "
 			       "not fit below %llu MiB, where this kernel "
 			       "needs it: use a smaller one",
 			       (unsigned long long)to_mib(bytes),
@@ -192,10 +204,10 @@ int loader_initrd(struct loader *l, enum loader_where where, gpa_t limit)
 		l->initrd = place_high(&l->place, bytes, PAGE_SIZE,
 				       PC_HIGH_MEMORY, limit);
 	else
-		l->initrd = place_low(&l->place, bytes, PAGE_SIZE,
-				      need, limit);
+		l->initrd = place_low(&l->place, bytes, PAGE_SIZE, need, limit);
 	if (l->initrd == PLACE_NONE)
-		return err_set(l->err, -ENOMEM, "the initrd (%llu MiB) does "
+		return err_set(l->err, -ENOMEM,
+			       "the initrd (%llu MiB) does "
 			       "not fit into memory beside the kernel: give "
 			       "the machine %llu MiB or more",
 			       (unsigned long long)to_mib(bytes),

@@ -71,8 +71,8 @@ int loader_cmdline(struct loader *l, u32 max) MUST_CHECK;
 
 enum loader_where { LOADER_LOWEST, LOADER_HIGHEST };
 /* The initrd, page-aligned above 1 MiB and below @limit. */
-int loader_initrd(struct loader *l, enum loader_where where, gpa_t limit)
-	MUST_CHECK;
+int loader_initrd(struct loader *l, enum loader_where where,
+		  gpa_t limit) MUST_CHECK;
 
 /* Room for one of our structures below 640 KiB, zeroed. */
 int loader_alloc(struct loader *l, u64 bytes, u64 align, gpa_t *at) MUST_CHECK;

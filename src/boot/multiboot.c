@@ -44,7 +44,8 @@ static u64 find_header(const u8 *p, u64 n)
 	for (at = 0; at + HEADER_BYTES <= end; at += 4)
 		if (get_u32(p + at) == HEADER_MAGIC &&
 		    get_u32(p + at) + get_u32(p + at + 4) +
-			    get_u32(p + at + 8) == 0)
+				    get_u32(p + at + 8) ==
+			    0)
 			return at;
 	return n;
 }
@@ -65,7 +66,8 @@ static int load_flat(struct loader *l, u64 header, u32 *entry)
 	u64 first, filesz, memsz;
 
 	if (l->kernel_bytes - header < HEADER_ADDRESS_BYTES)
-		return err_set(l->err, -EINVAL, "the multiboot header is "
+		return err_set(l->err, -EINVAL,
+			       "the multiboot header is "
 			       "truncated: build the kernel again");
 	header_addr = get_u32(h + 12);
 	load = get_u32(h + 16);
@@ -88,7 +90,8 @@ static int load_flat(struct loader *l, u64 header, u32 *entry)
 	return loader_segment(l, load, memsz, l->kernel + first, filesz);
 
 damaged:
-	return err_set(l->err, -ENOEXEC, "the addresses in the multiboot "
+	return err_set(l->err, -ENOEXEC,
+		       "the addresses in the multiboot "
 		       "header do not fit the file: it is truncated or "
 		       "wrongly linked");
 }
@@ -101,23 +104,27 @@ static int load_kernel(struct loader *l, const struct elf_image *elf,
 	u64 at;
 
 	if (header == l->kernel_bytes)
-		return err_set(l->err, -ENOEXEC, "the kernel has no multiboot "
+		return err_set(l->err, -ENOEXEC,
+			       "the kernel has no multiboot "
 			       "header in its first 8 KiB: boot it another "
 			       "way");
 	flags = get_u32(l->kernel + header + 4);
 	if (flags & DEMAND_MASK & ~DEMAND_KNOWN)
-		return err_set(l->err, -ENOEXEC, "the multiboot header asks "
+		return err_set(l->err, -ENOEXEC,
+			       "the multiboot header asks "
 			       "for features 0x%x that are not in version "
 			       "0.6.96: use a multiboot 1 kernel",
 			       flags & DEMAND_MASK & ~DEMAND_KNOWN);
 	if (flags & HAS_ADDRESSES)
 		return load_flat(l, header, entry);
 	if (!elf)
-		return err_set(l->err, -ENOEXEC, "the multiboot kernel is no "
+		return err_set(l->err, -ENOEXEC,
+			       "the multiboot kernel is no "
 			       "ELF file and its header has no addresses: "
 			       "set flag 16, or link it as ELF");
 	if (!elf_entry(elf, &at) || at > ~0u)
-		return err_set(l->err, -ENOEXEC, "the kernel's entry point "
+		return err_set(l->err, -ENOEXEC,
+			       "the kernel's entry point "
 			       "0x%llx is in none of its segments: the file "
 			       "is damaged or wrongly linked",
 			       (unsigned long long)elf->entry);

@@ -80,19 +80,21 @@ static int write_start_info(struct loader *l, gpa_t *at)
 	return 0;
 }
 
-int pvh_load(struct loader *l, const struct elf_image *elf,
-	     struct x86_state *s)
+int pvh_load(struct loader *l, const struct elf_image *elf, struct x86_state *s)
 {
 	gpa_t info;
 	int ret;
 
 	if (!elf->has_pvh)
-		return err_set(l->err, -ENOEXEC, "the kernel has no PVH entry "
+		return err_set(l->err, -ENOEXEC,
+			       "the kernel has no PVH entry "
 			       "(Linux: CONFIG_PVH): boot it another way");
 	if (!elf_holds(elf, elf->pvh_entry))
-		return err_set(l->err, -ENOEXEC, "the kernel's PVH entry "
+		return err_set(l->err, -ENOEXEC,
+			       "the kernel's PVH entry "
 			       "0x%x is in none of its segments: the file is "
-			       "damaged or wrongly linked", elf->pvh_entry);
+			       "damaged or wrongly linked",
+			       elf->pvh_entry);
 	ret = loader_elf(l, elf);
 	if (!ret)
 		ret = loader_firmware(l);

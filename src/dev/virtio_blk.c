@@ -19,6 +19,8 @@
 #define F_FLUSH BIT64(9)
 #define F_TOPOLOGY BIT64(10)
 
+#define POOL_COUNT (VIRTIO_BLK_QUEUES * VIRTQ_MAX_SIZE)
+
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8 };
 enum { S_OK, S_IOERR, S_UNSUPP };
 
@@ -54,9 +56,13 @@ static struct virtq_chain *room(struct virtio_dev *v, unsigned q)
 	struct virtio_blk *b = blk_of(v);
 	struct blk_request *r = b->unused;
 
-	if (!r)
+	if (r)
+		b->unused = r->next;
+	else if (b->touched < POOL_COUNT)
+		r = &b->pool[b->touched++];
+	else
 		return NULL;
-	b->unused = r->next;
+	r->blk = b;
 	r->queue = (u8)q;
 	return &r->chain;
 }
@@ -213,7 +219,6 @@ int virtio_blk_init(struct virtio_blk *b, struct disk *disk,
 		    const char *serial, struct gmem *mem,
 		    struct clock *clock, struct err *e)
 {
-	unsigned count = VIRTIO_BLK_QUEUES * VIRTQ_MAX_SIZE;
 	struct virtio_desc d = {
 		.type = VIRTIO_ID_BLOCK,
 		.queue_count = VIRTIO_BLK_QUEUES,
@@ -239,15 +244,11 @@ int virtio_blk_init(struct virtio_blk *b, struct disk *disk,
 	virtio_init(&b->v, &d, mem, clock);
 
 	b->unused = NULL;
-	/* Lazily committed: only as many as are ever under way at once. */
-	b->pool = host_pages_alloc(count * sizeof(*b->pool));
+	b->touched = 0;
+	b->pool = host_pages_alloc(POOL_COUNT * sizeof(*b->pool));
 	if (!b->pool)
 		return err_set(e, -ENOMEM, "not enough memory for a disk: "
 			       "use fewer disks, or free some memory");
-	while (count--) {
-		b->pool[count].blk = b;
-		release(b, &b->pool[count]);
-	}
 	return 0;
 }
 
@@ -258,10 +259,8 @@ void virtio_blk_drain(struct virtio_blk *b)
 
 void virtio_blk_fini(struct virtio_blk *b)
 {
-	unsigned count = VIRTIO_BLK_QUEUES * VIRTQ_MAX_SIZE;
-
 	virtio_fini(&b->v);
 	if (b->pool)
-		host_pages_free(b->pool, count * sizeof(*b->pool));
+		host_pages_free(b->pool, POOL_COUNT * sizeof(*b->pool));
 	b->pool = b->unused = NULL;
 }

@@ -40,8 +40,10 @@ struct virtio_blk {
 	struct disk *disk;
 	char id[VIRTIO_BLK_ID_BYTES]; /* padded with zeroes */
 	struct virtio_blk_config config;
-	struct blk_request *pool; /* one for each place in the queue */
-	struct blk_request *unused; /* the most recently used first */
+	/* One for each place in the queue, but committed only when it is first
+	 * needed: a list of those that were, and how many. */
+	struct blk_request *pool, *unused;
+	unsigned touched;
 };
 
 /* @serial may be NULL. Fails only for lack of memory. */

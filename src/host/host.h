@@ -112,8 +112,6 @@ int host_alarm_create(struct host_alarm **a, void (*fn)(void *), void *arg)
  * and is not passed on.
  */
 void host_alarm_set(struct host_alarm *a, u64 deadline_ns);
-/* As set to never, and no signal comes either: before a long sleep. */
-void host_alarm_cancel(struct host_alarm *a);
 /* On its own thread; @fn is not called any more. NULL is fine. */
 void host_alarm_destroy(struct host_alarm *a);
 
@@ -135,5 +133,9 @@ typedef bool (*host_fault_fn)(struct host_fault *f);
 int host_fault_install(host_fault_fn fn) MUST_CHECK;
 
 /* --- stopping --- a bug of ours: logs and aborts (see base.h). */
+
+/* @fn is called once when the process is about to die of a bug or a fault that
+ * is nobody's: as a signal handler, on any thread. NULL: nothing is. */
+void host_on_crash(void (*fn)(void));
 
 #endif

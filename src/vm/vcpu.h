@@ -41,7 +41,7 @@ struct intr_ops {
 
 struct vcpu_stats {
 	u64 exits_request, exits_hlt;
-	u64 sleeps, sleep_ns;
+	u64 sleeps, idle_ns;
 	u64 timer_runs;
 	u64 pio, mmio, msr; /* accesses that reached the buses */
 };
@@ -62,7 +62,7 @@ struct vcpu {
 	struct host_event wake; /* for a halted vCPU */
 	struct host_alarm *alarm; /* vCPU 0: the VM's clock */
 	struct host_thread *thread;
-	bool slept_out; /* the last sleep ended by its deadline */
+	u32 poll_ns; /* how long to look for work before the next sleep */
 	struct vcpu_stats stats;
 };
 

@@ -18,6 +18,7 @@ static u64 vcpu_alloc_bytes(const struct vm *vm)
 static void reset_cpu(struct vcpu *v, u64 host_tsc)
 {
 	vcpu_clear_request(v, ~0u);
+	v->x86.intel = v->vm->cpuid.intel;
 	x86_state_reset(&v->x86, false, v->index == 0);
 	v->x86.tsc_offset = 0 - host_tsc;
 }
@@ -53,12 +54,14 @@ int vm_init(struct vm *vm, const struct vm_config *c, struct err *e)
 		c->engine_options ? c->engine_options : &default_options;
 	int err;
 
-	*vm = (struct vm){ .engine = c->engine, .alarm_ns = CLOCK_NEVER };
-	vm->mem.fd = -1;
+	*vm = (struct vm){ .alarm_ns = CLOCK_NEVER };
 	if (c->cpus < 1 || c->cpus > VM_MAX_CPUS)
 		return err_set(e, -EINVAL,
 			       "a machine has from 1 to %u processors, not %u",
 			       VM_MAX_CPUS, c->cpus);
+	err = gmem_init(&vm->mem, c->memory_bytes, e);
+	if (err)
+		return err;
 	host_mutex_init(&vm->lock);
 	host_event_init(&vm->ended);
 	clock_init(&vm->clock);
@@ -68,16 +71,16 @@ int vm_init(struct vm *vm, const struct vm_config *c, struct err *e)
 	bus_init(&vm->mmio, "mmio", MMIO_ADDRESS_BITS);
 	x86_cpuid_init(&vm->cpuid, host_cpuid, c->cpus, host_tsc_hz());
 	vm->stopped_tsc = host_tsc();
+	vm->spare_cpu = host_cpu_count() > c->cpus;
 
-	err = gmem_init(&vm->mem, c->memory_bytes, e);
-	if (err)
-		return err;
-	err = vm->engine->vm_init(vm, o, e);
+	err = c->engine->vm_init(vm, o, e);
 	if (err) {
 		gmem_fini(&vm->mem);
 		return err_set(e, err, "engine %s does not start here",
-			       vm->engine->name);
+			       c->engine->name);
 	}
+	/* From here on there is something for vm_fini to undo. */
+	vm->engine = c->engine;
 	for (unsigned i = 0; i < c->cpus; i++) {
 		err = add_cpu(vm, e);
 		if (err) {

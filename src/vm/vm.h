@@ -52,6 +52,7 @@ struct vm {
 	 * nobody does, or somebody else. Written by the holder. */
 	struct vcpu *lock_vcpu;
 	u64 alarm_ns; /* host time at which vCPU 0 looks at the clock */
+	bool spare_cpu; /* more on the host than in here: waiting may poll */
 	u64 stopped_tsc; /* host TSC when the vCPUs stopped */
 	u32 end; /* enum vm_end; atomic, first one wins */
 	int exit_code;

@@ -24,7 +24,6 @@ enum opsize_rule {
 	OZ_B, /* 1 */
 	OZ_W, /* 2 */
 	OZ_D, /* 4 */
-	OZ_Q, /* 8 */
 	OZ_S, /* stack: 8 or 2 in 64-bit mode */
 	OZ_N, /* near branch, LGDT: 8 in 64-bit mode */
 	OZ_P, /* the mode's full width: 8 or 4 */
@@ -43,7 +42,6 @@ enum mem_rule {
 	M_X2, M_X4, M_X8, /* a half, a quarter, an eighth of it */
 	M_DUP, /* VMOVDDUP: 8 or 32 */
 	M_SW, /* scalar by VEX.W: 4 or 8 */
-	M_MOVSXD, /* 4, or 2 with 66 */
 	M_ENV, M_SAVE, /* x87 environment 14/28, state 94/108 */
 	M_512,
 };
@@ -55,7 +53,6 @@ enum imm_rule {
 	I_UW, /* imm16, unsigned */
 	I_Z, /* 2 or 4 bytes, sign-extended */
 	I_V, /* 2, 4 or 8 bytes */
-	I_J, /* branch displacement of 2 or 4 bytes; 4 in 64-bit mode */
 	I_FAR, /* offset of 2 or 4 bytes, selector */
 	I_ENTER, /* imm16, imm8 */
 	I_MOFFS, /* an absolute address */
@@ -103,8 +100,8 @@ enum fix_rule {
 	FX_SHLD_IMM,
 	FX_STRING, /* REP makes it count in rCX, flags may stay */
 	FX_NOP, /* 90: NOP, PAUSE, or XCHG R8 */
-	FX_COUNTER, /* the address-size counter of LOOP */
 	FX_GATHER,
+	FX_W_64, /* VEX.W = 1 in 64-bit mode only */
 };
 
 /* ->rules: when an encoding is undefined. */
@@ -157,13 +154,14 @@ enum x86_group {
 	G_D8_M, G_D9_M, G_DA_M, G_DB_M, G_DC_M, G_DD_M, G_DE_M, G_DF_M,
 	G_D8_R, G_D9_R, G_DA_R, G_DB_R, G_DC_R, G_DD_R, G_DE_R, G_DF_R,
 	G_D9_2, G_D9_4, G_D9_5, G_DA_5, G_DB_4, G_DE_3, G_DF_4,
-	G_0F00, G_0F01, G_0F01_M, G_0F01_R, G_0F01_0, G_0F01_1, G_0F01_2,
-	G_0F01_3, G_0F01_7, G_0F0D, G_0F18, G_0F18_M,
+	G_0F00, G_0F01, G_0F01_PFX, G_0F01_M, G_0F01_R, G_0F01_PFX_R, G_0F01_0, G_0F01_1, G_0F01_2,
+	G_0F01_3, G_0F01_7, G_0F0D, G_0F18,
 	G_MOVSS_LD, G_MOVSD_LD, G_MOVSS_ST, G_MOVSD_ST, G_MOVLPS, G_MOVHPS,
 	G_0F71, G_0F71_66, G_0F72, G_0F72_66, G_0F73, G_0F73_66,
 	G_BT, G_BTS, G_BTR, G_BTC, G_0FBA,
 	G_0FAE, G_0FAE_M, G_0FAE_R, G_0FAE_66, G_0FAE_66_M, G_0FAE_F3,
-	G_0FAE_F3_R, G_0FC7, G_0FC7_M, G_0FC7_R, G_0FC7_F3, G_0FC7_F3_R,
+	G_0FAE_F3_R, G_0FC7, G_0FC7_M, G_0FC7_R, G_0FC7_66, G_0FC7_F3, G_0FC7_F2,
+	G_0FC7_PFX_M, G_0FC7_F3_R,
 	G_VMOVSS_LD, G_VMOVSD_LD, G_VMOVSS_ST, G_VMOVSD_ST, G_VMOVLPS,
 	G_VMOVHPS, G_V71, G_V72, G_V73, G_VAE, G_V38F3,
 	G_COUNT,

@@ -38,7 +38,7 @@
 #define CMOV(cc) \
 	ANY(OP(COPY, REG(GPR, RW), RM(GPR, R), SZ(V, V), FL(CC_##cc)))
 #define SETCC(cc) ANY(OP(COPY, RM(GPR8, W), SZ(B, 1), FL(CC_##cc)))
-#define JCC(cc) ANY(OP(JCC, SZ(N, 0), IMM(J), FL(CC_##cc)))
+#define JCC(cc) ANY(OP(JCC, SZ(N, 0), IMM(Z), FL(CC_##cc)))
 #define PAIR(o, row) [o] = row, [(o) + 1] = row
 
 #define HINT_NOP ANY(OP(NOP, RM(GPR, N), SZ(V, 0), AT(IA_NOACCESS)))
@@ -71,7 +71,7 @@
 /* clang-format off */
 const struct x86_op x86_map_0f[256][4] = {
 	[0x00] = ANY(GRP(0F00)),
-	[0x01] = ANY(GRP(0F01)),
+	[0x01] = PP(GRP(0F01), GRP(0F01_PFX), GRP(0F01_PFX), GRP(0F01_PFX)),
 	[0x02] = ANY(OP(LAR, REG(GPR, RW), RM(GPR, R), SZ(V, 2), FL(ZF))),
 	[0x03] = ANY(OP(LSL, REG(GPR, RW), RM(GPR, R), SZ(V, 2), FL(ZF))),
 	[0x05] = ANY(OP(SYSCALL, FL(SYSCALL), IMPL(SYSCALL))),
@@ -79,6 +79,9 @@ const struct x86_op x86_map_0f[256][4] = {
 	[0x07] = ANY(OP(SYSRET, FL(WR_ALL), IMPL(SYSRET), AT(IA_PRIV))),
 	[0x08] = ANY(OP(INVD, AT(IA_PRIV))),
 	[0x09] = ANY(OP(INVD, AT(IA_PRIV))),
+	/*
+	 * UD2, UD1 (B9), UD0 (FF). DEVIATES: no modrm byte, as on AMD.
+	 */
 	[0x0b] = ANY(OP(UD, .flags = FL_NONE)),
 	[0x0d] = ANY(GRP(0F0D)),
 	[0x10] = PP(SSE(W, R, 16, 0), SSE(W, R, 16, PM), GRP(MOVSS_LD),
@@ -126,8 +129,8 @@ const struct x86_op x86_map_0f[256][4] = {
 	PAIR(0x40, CMOV(O)), PAIR(0x42, CMOV(B)), PAIR(0x44, CMOV(Z)),
 	PAIR(0x46, CMOV(BE)), PAIR(0x48, CMOV(S)), PAIR(0x4a, CMOV(P)),
 	PAIR(0x4c, CMOV(L)), PAIR(0x4e, CMOV(LE)),
-	[0x50] = PP(OP(COPY, REG(GPR, W), RMREG(XMM, R), SZ(D, 0), AT(IA_SSE)),
-		    OP(COPY, REG(GPR, W), RMREG(XMM, R), SZ(D, 0),
+	[0x50] = PP(OP(COPY, REG(GPR, W), RMREG(XMM, R), SZ(Y, 0), AT(IA_SSE)),
+		    OP(COPY, REG(GPR, W), RMREG(XMM, R), SZ(Y, 0),
 		       AT(IA_SSE | PM)), BAD, BAD),
 	[0x51] = FP4(W),
 	[0x52] = PP(PS(W), BAD, SS(RW), BAD),
@@ -214,7 +217,7 @@ const struct x86_op x86_map_0f[256][4] = {
 	[0xb6] = ANY(OP(COPY, REG(GPR, W), RM(GPR8, R), SZ(V, 1))),
 	[0xb7] = ANY(OP(COPY, REG(GPR, W), RM(GPR, R), SZ(V, 2))),
 	[0xb8] = PP(BAD, BAD, POPCNT, BAD),
-	[0xb9] = ANY(OP(UD, REG(GPR, R), RM(GPR, R), SZ(V, V))),
+	[0xb9] = ANY(OP(UD, .flags = FL_NONE)),
 	[0xba] = ANY(GRP(0FBA)),
 	[0xbb] = ANY(GRP(BTC)),
 	[0xbc] = PP(BSF, BSF, LZCNT, BSF), /* TZCNT */
@@ -237,7 +240,7 @@ const struct x86_op x86_map_0f[256][4] = {
 		    OP(COPY, REG(GPR, W), RMREG(XMM, R), SZ(D, 0), IMM(UB),
 		       AT(IA_SSE | PM)), BAD, BAD),
 	[0xc6] = PP(SSE_I(RW, R, 16, AL), SSE_I(RW, R, 16, AL | PM), BAD, BAD),
-	[0xc7] = PP(GRP(0FC7), GRP(0FC7), GRP(0FC7_F3), GRP(0FC7)),
+	[0xc7] = PP(GRP(0FC7), GRP(0FC7_66), GRP(0FC7_F3), GRP(0FC7_F2)),
 	EIGHT(0xc8, ANY(OP(COPY, REG(GPR, RW), SZ(V, 0), AT(IA_OPREG)))),
 	[0xd0] = PP(BAD, PD(RW), BAD, SSE(RW, R, 16, AL | PM)),
 	[0xd1] = INT2(RW),
@@ -296,7 +299,7 @@ const struct x86_op x86_map_0f[256][4] = {
 	[0xfc] = INT2(RW),
 	[0xfd] = INT2(RW),
 	[0xfe] = INT2(RW),
-	[0xff] = ANY(OP(UD, REG(GPR, R), RM(GPR, R), SZ(V, V))),
+	[0xff] = ANY(OP(UD, .flags = FL_NONE)),
 };
 
 #define MOVBE_LD OP(COPY, REG(GPR, W), MEM(R), SZ(V, V))

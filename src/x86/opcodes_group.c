@@ -54,7 +54,7 @@
 
 /* x87: a memory operand; ST(i); nothing named; with flags */
 #define F_M(a, m) OP(COPY, MEM(a), SZ(0, m), AT(IA_X87))
-#define F_MC(c, a, m) OP(c, MEM(a), SZ(0, m), AT(IA_X87))
+#define F_ENV(c, a, m) OP(c, MEM(a), SZ(V, m), AT(IA_X87))
 #define F_I(a) OP(COPY, RMREG(ST, a), SZ(0, 0), AT(IA_X87))
 #define F_N OP(COPY, RMREG(NONE, N), SZ(0, 0), AT(IA_X87))
 #define F_CMOV(cc) OP(COPY, RMREG(ST, R), SZ(0, 0), FL(CC_##cc), AT(IA_X87))
@@ -78,8 +78,12 @@
 
 /* clang-format off */
 const struct x86_group_ops x86_group_tab[G_COUNT] = {
+/*
+ * DEVIATES: MOVSXD with 66 reads 4 bytes, as AMD does; Intel reads 2. Nobody
+ * uses it.
+ */
 [G_63] = BY_64(OP(ARPL, RM(GPR, RW), REG(GPR, R), SZ(W, 2), FL(ZF)),
-	       OP(COPY, REG(GPR, W), RM(GPR, R), SZ(V, MOVSXD))),
+	       OP(COPY, REG(GPR, W), RM(GPR, R), SZ(V, 4))),
 [G_80] = GRP1(GPR8, B, 1, B),
 [G_81] = GRP1(GPR, V, V, Z),
 [G_83] = GRP1(GPR, V, V, B),
@@ -119,14 +123,14 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 [G_DF] = BY_MOD(GRP(DF_M), GRP(DF_R)),
 [G_D8_M] = { .select = SEL_REG, .op = ALL8(F_M(R, 4)) },
 [G_D9_M] = BY_REG(F_M(R, 4), BAD, F_M(W, 4), F_M(W, 4), /* FLD FST FSTP */
-	F_MC(FLDENV, R, ENV), F_M(R, 2), /* FLDCW */
-	F_MC(FNSTENV, W, ENV), F_M(W, 2)), /* FNSTCW */
+	F_ENV(FLDENV, R, ENV), F_M(R, 2), /* FLDCW */
+	F_ENV(FNSTENV, W, ENV), F_M(W, 2)), /* FNSTCW */
 [G_DA_M] = { .select = SEL_REG, .op = ALL8(F_M(R, 4)) },
 [G_DB_M] = BY_REG(F_M(R, 4), F_M(W, 4), F_M(W, 4), F_M(W, 4), /* FI.. */
 	BAD, F_M(R, 10), BAD, F_M(W, 10)), /* FLD m80, FSTP m80 */
 [G_DC_M] = { .select = SEL_REG, .op = ALL8(F_M(R, 8)) },
 [G_DD_M] = BY_REG(F_M(R, 8), F_M(W, 8), F_M(W, 8), F_M(W, 8),
-	F_MC(FRSTOR, R, SAVE), BAD, F_MC(FNSAVE, W, SAVE),
+	F_ENV(FRSTOR, R, SAVE), BAD, F_ENV(FNSAVE, W, SAVE),
 	F_M(W, 2)), /* FNSTSW */
 [G_DE_M] = { .select = SEL_REG, .op = ALL8(F_M(R, 2)) },
 [G_DF_M] = BY_REG(F_M(R, 2), F_M(W, 2), F_M(W, 2), F_M(W, 2),
@@ -145,12 +149,12 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 [G_DB_4] = BY_RM(F_N, F_N, F_N, F_N, F_N), /* FENI FDISI FCLEX FINIT FSETPM */
 [G_DC_R] = BY_REG(F_I(RW), F_I(RW), F_I(R), F_I(R), /* FADD FMUL FCOM2 FCOMP3 */
 	F_I(RW), F_I(RW), F_I(RW), F_I(RW)),
-[G_DD_R] = BY_REG(F_I(N), F_I(RW), F_I(W), F_I(W), /* FFREE FXCH4 FST FSTP */
+[G_DD_R] = BY_REG(F_I(R), F_I(RW), F_I(W), F_I(W), /* FFREE FXCH4 FST FSTP */
 	F_I(R), F_I(R)), /* FUCOM FUCOMP */
 [G_DE_R] = BY_REG(F_I(RW), F_I(RW), F_I(R), GRP(DE_3), /* FADDP FMULP FCOMP5 */
 	F_I(RW), F_I(RW), F_I(RW), F_I(RW)),
 [G_DE_3] = BY_RM(BAD, F_N), /* FCOMPP */
-[G_DF_R] = BY_REG(F_I(N), F_I(RW), F_I(W), F_I(W), /* FFREEP FXCH7 FSTP8 9 */
+[G_DF_R] = BY_REG(F_I(R), F_I(RW), F_I(W), F_I(W), /* FFREEP FXCH7 FSTP8 9 */
 	GRP(DF_4), F_COMI, F_COMI),
 [G_DF_4] = BY_RM(OP(COPY, RMREG(NONE, N), SZ(W, 0), IMPL(A), AT(IA_X87))),
 
@@ -158,12 +162,14 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 [G_0F00] = BY_REG(
 	OP(SLDT, RM(GPR, W), SZ(V, 2)),
 	OP(STR, RM(GPR, W), SZ(V, 2)),
-	OP(LLDT, RM(GPR, R), SZ(W, 2), AT(IA_PRIV)),
-	OP(LTR, RM(GPR, R), SZ(W, 2), AT(IA_PRIV)),
-	OP(VERR, RM(GPR, R), SZ(W, 2), FL(ZF)),
-	OP(VERW, RM(GPR, R), SZ(W, 2), FL(ZF))),
+	OP(LLDT, RM(GPR, R), SZ(V, 2), AT(IA_PRIV)),
+	OP(LTR, RM(GPR, R), SZ(V, 2), AT(IA_PRIV)),
+	OP(VERR, RM(GPR, R), SZ(V, 2), FL(ZF)),
+	OP(VERW, RM(GPR, R), SZ(V, 2), FL(ZF))),
 /* Group 7 */
 [G_0F01] = BY_MOD(GRP(0F01_M), GRP(0F01_R)),
+/* VMMCALL, SWAPGS and RDTSCP do not mind a prefix, their neighbours do. */
+[G_0F01_PFX] = BY_MOD(GRP(0F01_M), GRP(0F01_PFX_R)),
 [G_0F01_M] = BY_REG(
 	OP(SGDT_SIDT, MEM(W), SZ(N, DESC)),
 	OP(SGDT_SIDT, MEM(W), SZ(N, DESC)),
@@ -171,13 +177,18 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 	OP(LGDT_LIDT, MEM(R), SZ(N, DESC), AT(IA_PRIV)),
 	OP(SMSW, MEM(W), SZ(V, 2)),
 	BAD,
-	OP(LMSW, MEM(R), SZ(W, 2), AT(IA_PRIV)),
+	OP(LMSW, MEM(R), SZ(V, 2), AT(IA_PRIV)),
 	OP(INVLPG, MEM(N), SZ(0, 0), AT(IA_PRIV | IA_NOACCESS))),
 [G_0F01_R] = BY_REG(
 	GRP(0F01_0), GRP(0F01_1), GRP(0F01_2), GRP(0F01_3),
 	OP(SMSW, RMREG(GPR, W), SZ(V, 0)),
 	BAD,
-	OP(LMSW, RMREG(GPR, R), SZ(W, 0), AT(IA_PRIV)),
+	OP(LMSW, RMREG(GPR, R), SZ(V, 0), AT(IA_PRIV)),
+	GRP(0F01_7)),
+[G_0F01_PFX_R] = BY_REG(BAD, BAD, BAD, GRP(0F01_3),
+	OP(SMSW, RMREG(GPR, W), SZ(V, 0)),
+	BAD,
+	OP(LMSW, RMREG(GPR, R), SZ(V, 0), AT(IA_PRIV)),
 	GRP(0F01_7)),
 [G_0F01_0] = BY_RM(BAD, OP(VMCALL, RMREG(NONE, N), IMPL(VMCALL))),
 [G_0F01_1] = BY_RM(BAD, BAD,
@@ -252,7 +263,11 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 	OP(COPY, MEM(RW), SZ(Y, 2V), FL(ZF), IMPL(CMPXCHG8B), AT(LK)),
 	BAD, BAD, OP(XSAVE, MEM(RW), SZ(Y, 0), IMPL(XSAVE))), /* XSAVEC */
 [G_0FC7_R] = BY_REG(BAD, BAD, BAD, BAD, BAD, BAD, RND, RND),
-[G_0FC7_F3] = BY_MOD(GRP(0FC7_M), GRP(0FC7_F3_R)),
+[G_0FC7_66] = BY_MOD(GRP(0FC7_PFX_M), GRP(0FC7_R)),
+[G_0FC7_F3] = BY_MOD(GRP(0FC7_PFX_M), GRP(0FC7_F3_R)),
+[G_0FC7_F2] = BY_MOD(GRP(0FC7_PFX_M), BAD),
+[G_0FC7_PFX_M] = BY_REG(BAD,
+	OP(COPY, MEM(RW), SZ(Y, 2V), FL(ZF), IMPL(CMPXCHG8B), AT(LK))),
 [G_0FC7_F3_R] = BY_REG(BAD, BAD, BAD, BAD, BAD, BAD, BAD,
 	OP(RDPID, RMREG(GPR, W), SZ(P, 0), AT(PM))),
 

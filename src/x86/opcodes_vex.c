@@ -40,7 +40,8 @@
 	OP(COPY, REG(GPR, W), RM(XMM, R), SZ(Y, m), AT(IA_AVX))
 #define FROM_GPR \
 	OP(COPY, REG(XMM, W), NDS(XMM, R), RM(GPR, R), SZ(Y, V), AT(IA_AVX))
-#define MASK(r) OP(COPY, REG(GPR, W), RMREG(XMM, R), SZ(D, 0), AT(IA_AVX), RULE(r))
+#define MASK \
+	OP(COPY, REG(GPR, W), RMREG(XMM, R), SZ(D, 0), AT(IA_AVX))
 
 /* clang-format off */
 const struct x86_op x86_vex_0f[256][4] = {
@@ -68,7 +69,7 @@ const struct x86_op x86_vex_0f[256][4] = {
 	[0x2d] = PP(BAD, BAD, TO_GPR(4), TO_GPR(8)),
 	[0x2e] = PP(COMIS(4), COMIS(8), BAD, BAD),
 	[0x2f] = PP(COMIS(4), COMIS(8), BAD, BAD),
-	[0x50] = PP(MASK(0), MASK(0), BAD, BAD),
+	[0x50] = PP(MASK, MASK, BAD, BAD),
 	[0x51] = PP(V2(W, R, X, 0, 0), V2(W, R, X, 0, 0), V3(4, 0), V3(8, 0)),
 	[0x52] = PP(V2(W, R, X, 0, 0), BAD, V3(4, 0), BAD),
 	[0x53] = PP(V2(W, R, X, 0, 0), BAD, V3(4, 0), BAD),
@@ -131,7 +132,7 @@ const struct x86_op x86_vex_0f[256][4] = {
 	[0xd4] = INT,
 	[0xd5] = INT,
 	[0xd6] = P66(V2(R, W, 8, 0, L0)),
-	[0xd7] = P66(MASK(0)),
+	[0xd7] = P66(MASK),
 	[0xd8] = INT,
 	[0xd9] = INT,
 	[0xda] = INT,
@@ -303,12 +304,20 @@ const struct x86_op x86_vex_0f38[256][4] = {
 #define PINSR(o, m) \
 	P66(OP(COPY, REG(XMM, W), NDS(XMM, R), RM(GPR, R), SZ(o, m), IMM(UB), \
 	       AT(IA_AVX), RULE(L0)))
+/* DEVIATES: W outside of 64-bit mode is #UD, as on AMD; Intel ignores it. */
+#define PEXTRQ \
+	P66(OP(COPY, RM(GPR, W), REG(XMM, R), SZ(Y, V), IMM(UB), AT(IA_AVX), \
+	       RULE(L0), FIX(W_64)))
+#define PINSRQ \
+	P66(OP(COPY, REG(XMM, W), NDS(XMM, R), RM(GPR, R), SZ(Y, V), IMM(UB), \
+	       AT(IA_AVX), RULE(L0), FIX(W_64)))
 #define PCMPSTR(im, at) \
 	P66(OP(COPY, REG(XMM, R), RM(XMM, R), SZ(0, 16), IMM(UB), FL(ALU), \
 	       IMPL(im), AT(IA_AVX | (at)), RULE(L0)))
 
 const struct x86_op x86_vex_0f3a[256][4] = {
-	[0x00] = P66(V2I(W, R, X, L1 | W1)), /* VPERMQ, VPERMPD */
+	/* VPERMQ, VPERMPD. DEVIATES: AMD executes W0, against its manual. */
+	[0x00] = P66(V2I(W, R, X, L1 | W1)),
 	[0x01] = P66(V2I(W, R, X, L1 | W1)),
 	[0x02] = P66(V3I(X, W0)), /* VPBLENDD */
 	[0x04] = P66(V2I(W, R, X, W0)), /* VPERMILPS, PD */
@@ -324,14 +333,14 @@ const struct x86_op x86_vex_0f3a[256][4] = {
 	[0x0f] = P66(V3I(X, 0)),
 	[0x14] = PEXTR(D, 1),
 	[0x15] = PEXTR(D, 2),
-	[0x16] = PEXTR(Y, V),
+	[0x16] = PEXTRQ,
 	[0x17] = PEXTR(D, 4),
 	[0x18] = P66(V3I(16, L1 | W0)), /* VINSERTF128, VEXTRACTF128 */
 	[0x19] = P66(V2I(R, W, 16, L1 | W0)),
 	[0x1d] = P66(V2I(R, W, X2, W0)), /* VCVTPS2PH */
 	[0x20] = PINSR(D, 1),
 	[0x21] = P66(V3I(4, L0)),
-	[0x22] = PINSR(Y, V),
+	[0x22] = PINSRQ,
 	[0x38] = P66(V3I(16, L1 | W0)), /* VINSERTI128, VEXTRACTI128 */
 	[0x39] = P66(V2I(R, W, 16, L1 | W0)),
 	[0x40] = P66(V3I(X, 0)),

@@ -62,7 +62,8 @@ static enum callout_result soft_int(struct tcpu *t, struct callout *c,
 				    enum x86_event_kind kind, u8 vector)
 {
 	struct x86_state *s = callout_begin(t, c);
-	struct x86_fault f = { .vector = vector };
+	struct x86_fault f = { .vector = vector,
+			       .insn_len = c->insn.len };
 
 	/* In virtual-8086 mode INT n needs IOPL 3. SDM 3A 20.3.3 */
 	if (x86_is_vm86(s) && kind == X86_EVENT_SOFT_INT &&

@@ -10,6 +10,7 @@
  */
 #include "engine/translate/trans.h"
 
+#include "base/fmt.h"
 #include "base/trace.h"
 
 #define BLOCK_HOST_BYTES KiB(16)

@@ -15,6 +15,7 @@
 #include <ucontext.h>
 
 #include "host/host.h"
+#include "host/linux/signals.h"
 
 static host_fault_fn fault_fn;
 
@@ -82,6 +83,7 @@ static void fault_handler(int sig, siginfo_t *info, void *context)
 	}
 	/* Not ours: the instruction runs again into the default action, and
 	 * a core dump shows the very place. What was sent is sent again. */
+	crash_begins();
 	signal(sig, SIG_DFL);
 	if (info->si_code <= 0)
 		raise(sig);

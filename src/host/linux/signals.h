@@ -8,4 +8,7 @@
 /* The vCPU's alarm. Not SIGALRM, which libraries think is theirs. */
 #define SIGNAL_ALARM (SIGRTMIN + 4)
 
+/* The process dies now: calls what host_on_crash was given (bug.c). */
+void crash_begins(void);
+
 #endif

@@ -237,6 +237,7 @@ static inline struct cpuid cpuid(u32 leaf) { return cpuid_sub(leaf, 0); }
  * leaves beyond the last one.
  */
 #define FEATURE(leaf, reg, bit) ((u64)(leaf) << 8 | (reg) << 5 | (bit))
+#define F_APIC FEATURE(1, 3, 9)
 #define F_SEP FEATURE(1, 3, 11)
 #define F_PGE FEATURE(1, 3, 13)
 #define F_PSE36 FEATURE(1, 3, 17)

@@ -175,9 +175,10 @@ ulong cmdline_number(const char *key, ulong otherwise)
 static void machine_reset(void)
 {
 	control_reset();
-	interrupts_reset();
 	pages_reset();
 	tables_reset();
+	trap_reset();
+	interrupts_reset();
 	trap_reset();
 }
 
