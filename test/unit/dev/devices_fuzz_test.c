@@ -85,6 +85,11 @@ static void startup(void *c, u8 vector)
 	((struct vcpu *)c)->sipi_vector = vector;
 }
 
+static u64 tsc(void *c)
+{
+	return rig_host_ns * 3 + ((struct vcpu *)c)->x86.tsc_offset;
+}
+
 static void nothing(void *ctx)
 {
 }
@@ -164,6 +169,7 @@ static void build(void)
 						.request = request,
 						.clear = clear,
 						.startup = startup,
+						.tsc = tsc,
 						.cpu = &cpu[i],
 						.extint = i ? NULL : pic_ack,
 						.pic = &pic };
