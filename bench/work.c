@@ -187,9 +187,9 @@ static void work_fault(long count)
 	const long batch = 4096;
 
 	while (count > 0) {
-		char *p = mmap(NULL, (size_t)batch * 4096,
-			       PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p =
+			mmap(NULL, (size_t)batch * 4096, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (p == MAP_FAILED)
 			fail("mmap");
@@ -268,8 +268,8 @@ int main(int argc, char **argv)
 		return time_command(argv[2], argv + 3);
 	if (argc == 3 && !strcmp(argv[1], "hold"))
 		return hold(strtoul(argv[2], NULL, 0));
-	for (size_t i = 0; argc >= 2 && i < sizeof(work_tab) / sizeof(*work_tab);
-	     i++) {
+	for (size_t i = 0;
+	     argc >= 2 && i < sizeof(work_tab) / sizeof(*work_tab); i++) {
 		long count = argc > 2 ? atol(argv[2]) : work_tab[i].count;
 		uint64_t begin;
 

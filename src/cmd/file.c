@@ -40,8 +40,7 @@ static int read_all(struct file *f, int fd, u64 room)
 	}
 }
 
-int file_read(struct file *f, const char *path, const char *what,
-	      struct err *e)
+int file_read(struct file *f, const char *path, const char *what, struct err *e)
 {
 	struct stat st;
 	int fd, r;

@@ -77,5 +77,6 @@ int cmd_help(int argc, char **argv)
 		}
 	}
 	return cmd_fail("no help on '%.60s'; there is 'doppel help run' and "
-			"'doppel help trace'", argv[0]);
+			"'doppel help trace'",
+			argv[0]);
 }

@@ -93,30 +93,35 @@ void words_list(const char *const *words, char *buf, size_t size)
 	}
 }
 
-/* Levenshtein's distance of two words, or 99 if they are long. */
+/*
+ * How many letters are wrong, missing, too many or exchanged with their
+ * neighbour between two words; 99 if they are long.
+ */
 static unsigned word_distance(const char *a, const char *b)
 {
+	enum { MAX = 32 };
+	unsigned d[MAX][MAX];
 	size_t la = strlen(a), lb = strlen(b);
-	unsigned row[32];
 
-	if (la >= ARRAY_SIZE(row) || lb >= ARRAY_SIZE(row))
+	if (la >= MAX || lb >= MAX)
 		return 99;
-	for (unsigned j = 0; j <= lb; j++)
-		row[j] = j;
-	for (unsigned i = 1; i <= la; i++) {
-		unsigned diagonal = row[0];
+	/* d[i][j]: between the first i letters of a and j of b. */
+	for (unsigned i = 0; i <= la; i++) {
+		for (unsigned j = 0; j <= lb; j++) {
+			u64 best = i + j;
 
-		row[0] = i;
-		for (unsigned j = 1; j <= lb; j++) {
-			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-
-			best = (unsigned)min_u64(best, row[j] + 1);
-			best = (unsigned)min_u64(best, row[j - 1] + 1);
-			diagonal = row[j];
-			row[j] = best;
+			if (i && j) {
+				best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+				best = min_u64(best, d[i - 1][j] + 1);
+				best = min_u64(best, d[i][j - 1] + 1);
+			}
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1])
+				best = min_u64(best, d[i - 2][j - 2] + 1);
+			d[i][j] = (unsigned)best;
 		}
 	}
-	return row[lb];
+	return d[la][lb];
 }
 
 static const char *nearer(const char *s, const char *word, const char *best,

@@ -185,7 +185,10 @@ void outbox_hurry(struct outbox *o)
 
 void outbox_fini(struct outbox *o)
 {
+	/* Zeroes, or given up by outbox_finish. */
 	if (!o->thread)
+		return;
+	if (!o->ending && outbox_finish(o) == -ETIMEDOUT)
 		return;
 	host_thread_join(o->thread);
 	host_mutex_fini(&o->lock);

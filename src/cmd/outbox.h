@@ -50,7 +50,7 @@ int outbox_finish(struct outbox *o);
 /* From now on outbox_finish waits for a second at most. Any thread. */
 void outbox_hurry(struct outbox *o);
 
-/* After outbox_finish. */
+/* Finishes first if that was not done; zeroes are fine. */
 void outbox_fini(struct outbox *o);
 
 #endif

@@ -76,8 +76,8 @@ static int machine_init(struct machine *m, const struct run_options *o,
 		.engine_options = &o->engine_options,
 	};
 	struct pc_config pc = {
-		.com1 = &m->session.console,
-		.debug = o->debug_exit ? &m->session.console : NULL,
+		.com1 = &m->session.serial.console,
+		.debug = o->debug_exit ? &m->session.serial.console : NULL,
 		.debug_exit = o->debug_exit,
 		.disks = m->disks,
 		.disk_count = o->disk_count,
@@ -189,7 +189,7 @@ static int interrupted_status(const struct session *s)
 {
 	if (s->output_error == EPIPE)
 		return CMD_SIGNAL + SIGPIPE;
-	if (s->output_error)
+	if (s->output_error && s->output_error != ETIMEDOUT)
 		return cmd_fail("cannot write the console's output: %s",
 				strerror(s->output_error));
 	return CMD_SIGNAL + (s->signal ? s->signal : SIGINT);
@@ -200,6 +200,9 @@ static int end_status(const struct machine *m)
 {
 	const struct vm *vm = &m->vm;
 
+	/* Whatever the guest did, its output was not seen. */
+	if (m->session.output_error)
+		return interrupted_status(&m->session);
 	switch ((enum vm_end)vm->end) {
 	case VM_POWEROFF:
 		return CMD_OK;
@@ -234,8 +237,8 @@ static int run_machine(const struct run_options *o)
 	r = machine_init(m, o, &e);
 	if (!r)
 		r = run(m, &e);
-	status = r ? cmd_fail("%s", e.text[0] ? e.text : strerror(-r)) :
-		     end_status(m);
+	status = r ? cmd_fail("%s", e.text[0] ? e.text : strerror(-r))
+		   : end_status(m);
 	if (o->stats && m->vm.engine)
 		print_stats(&m->vm);
 	machine_fini(m);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session.c - see session.h.
- *
- * Locks: the device lock around the console's input functions and .starved.
- * Everything else belongs to the session's thread while it runs.
+ * session.c - see session.h. All but what serial.h says belongs to the
+ * session's thread while it runs.
  */
 #include "cmd/session.h"
 
@@ -22,27 +20,6 @@ static void wake(struct session *s)
 {
 	eventfd_write(s->wake_fd, 1);
 }
-
-/* --- console_ops: on a vCPU's thread, with the device lock held --- */
-
-static void console_write(struct console *c, const u8 *p, size_t n)
-{
-	struct session *s = container_of(c, struct session, console);
-
-	outbox_add(&s->out, p, n);
-}
-
-static void console_ready(struct console *c)
-{
-	struct session *s = container_of(c, struct session, console);
-
-	if (s->starved) {
-		s->starved = false;
-		wake(s);
-	}
-}
-
-static const struct console_ops console_ops = { console_write, console_ready };
 
 /* --- the session's thread --- */
 
@@ -68,42 +45,62 @@ static void end(struct session *s)
 		_exit(128 + (s->signal ? s->signal : SIGINT));
 	}
 	stop_machine(s);
-	outbox_hurry(&s->out);
+	outbox_hurry(&s->serial.out);
 }
 
-static void push_key(struct session *s, u8 byte)
+static size_t room(struct session *s)
 {
-	/* Full only at a terminal, whose Ctrl-A must be seen in any case:
-	 * keys that a guest does not want for so long are dropped. */
-	if (s->key_count == sizeof(s->keys))
-		return;
-	s->keys[(s->key_first + s->key_count++) % sizeof(s->keys)] = byte;
+	size_t n;
+
+	vm_lock(s->vm);
+	n = serial_room(&s->serial);
+	vm_unlock(s->vm);
+	return n;
 }
 
-static void take_key(struct session *s, u8 byte)
+/* Takes our own keys out of @p; returns how many are left for the guest. */
+static size_t take_keys(struct session *s, u8 *p, size_t n)
 {
-	switch (escape_key(&s->escape, &byte)) {
-	case ESCAPE_INPUT:
-		push_key(s, byte);
-		break;
-	case ESCAPE_NOTHING:
-		break;
-	case ESCAPE_LEAVE:
-		end(s);
-		s->left = true;
-		break;
-	case ESCAPE_HELP:
-		outbox_add(&s->out, (const u8 *)escape_help,
-			   strlen(escape_help));
-		break;
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		u8 key = p[i];
+
+		switch (escape_key(&s->escape, &key)) {
+		case ESCAPE_INPUT:
+			p[left++] = key;
+			break;
+		case ESCAPE_NOTHING:
+			break;
+		case ESCAPE_LEAVE:
+			end(s);
+			s->left = true;
+			break;
+		case ESCAPE_HELP:
+			outbox_add(&s->serial.out, (const u8 *)escape_help,
+				   strlen(escape_help));
+			break;
+		}
 	}
+	return left;
+}
+
+/*
+ * At a terminal keys are read even if there is no room for them, since Ctrl-A
+ * may be among them: those that a guest does not want for so long are dropped.
+ * Everybody else is kept waiting.
+ */
+static bool hungry(struct session *s)
+{
+	if (s->end_of_input)
+		return false;
+	return s->tty.present ? tty_ours(&s->tty) : room(s) != 0;
 }
 
 static void read_input(struct session *s)
 {
-	u8 buf[sizeof(s->keys)];
-	size_t room = sizeof(s->keys) - s->key_count;
-	ssize_t n = read(s->in, buf, s->tty.present ? sizeof(buf) : room);
+	u8 buf[SERIAL_KEYS];
+	ssize_t n = read(s->in, buf, s->tty.present ? sizeof(buf) : room(s));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -112,30 +109,10 @@ static void read_input(struct session *s)
 		s->end_of_input = true;
 		return;
 	}
-	for (ssize_t i = 0; i < n; i++) {
-		if (s->tty.present)
-			take_key(s, buf[i]);
-		else
-			push_key(s, buf[i]);
-	}
-}
-
-/* Gives the device what it has room for; ready() tells of more room. */
-static void deliver(struct session *s)
-{
+	if (s->tty.present)
+		n = (ssize_t)take_keys(s, buf, (size_t)n);
 	vm_lock(s->vm);
-	while (s->key_count) {
-		size_t n = s->console.room(s->console.dev);
-
-		n = min_u64(n, s->key_count);
-		n = min_u64(n, sizeof(s->keys) - s->key_first);
-		if (!n)
-			break;
-		s->console.input(s->console.dev, s->keys + s->key_first, n);
-		s->key_first = (s->key_first + n) % sizeof(s->keys);
-		s->key_count -= n;
-	}
-	s->starved = s->key_count != 0;
+	serial_send(&s->serial, buf, (size_t)n);
 	vm_unlock(s->vm);
 }
 
@@ -168,16 +145,10 @@ static void session_thread(void *arg)
 	struct session *s = arg;
 
 	while (!__atomic_load_n(&s->quit, __ATOMIC_ACQUIRE)) {
-		/* At a terminal keys are read even if there is no room for
-		 * them; see push_key. */
-		bool hungry = !s->end_of_input &&
-			      (s->tty.present ?
-				       tty_ours(&s->tty) :
-				       s->key_count < sizeof(s->keys));
 		struct pollfd fds[] = {
 			{ .fd = s->signal_fd, .events = POLLIN },
 			{ .fd = s->wake_fd, .events = POLLIN },
-			{ .fd = hungry ? s->in : -1, .events = POLLIN },
+			{ .fd = hungry(s) ? s->in : -1, .events = POLLIN },
 		};
 		eventfd_t count;
 
@@ -189,7 +160,6 @@ static void session_thread(void *arg)
 			eventfd_read(s->wake_fd, &count);
 		if (fds[2].revents)
 			read_input(s);
-		deliver(s);
 	}
 }
 
@@ -220,7 +190,6 @@ int session_init(struct session *s, int in, int out, struct err *e)
 	int r;
 
 	*s = (struct session){ .in = in, .wake_fd = -1, .signal_fd = -1 };
-	s->console.ops = &console_ops;
 	tty_init(&s->tty, in);
 
 	/* A reader that goes away is an error of write, not the end. */
@@ -237,7 +206,8 @@ int session_init(struct session *s, int in, int out, struct err *e)
 			    strerror(errno));
 		goto close;
 	}
-	r = outbox_init(&s->out, out, output_failed, s, e);
+	serial_init(&s->serial, s->wake_fd);
+	r = outbox_init(&s->serial.out, out, output_failed, s, e);
 	if (r)
 		goto close;
 	return 0;
@@ -262,7 +232,7 @@ void session_finish(struct session *s)
 {
 	/* Its reader may be slow, and a signal may cut the waiting short: the
 	 * session's thread still runs. */
-	int r = outbox_finish(&s->out);
+	int r = outbox_finish(&s->serial.out);
 
 	if (s->thread) {
 		__atomic_store_n(&s->quit, true, __ATOMIC_RELEASE);
@@ -270,19 +240,18 @@ void session_finish(struct session *s)
 		host_thread_join(s->thread);
 		s->thread = NULL;
 	}
-	if (r != -ETIMEDOUT)
-		s->output_error = -r;
+	s->output_error = -r;
 	if (s->tty.raw) {
 		tty_give(&s->tty);
 		/* What follows begins on a line of its own. */
-		if (s->out.last != '\n' && !r)
-			r = (int)write(s->out.fd, "\n", 1);
+		if (s->serial.out.last != '\n' && !r)
+			r = (int)write(s->serial.out.fd, "\n", 1);
 	}
 }
 
 void session_fini(struct session *s)
 {
-	outbox_fini(&s->out);
+	outbox_fini(&s->serial.out);
 	if (s->wake_fd > 0)
 		close(s->wake_fd);
 	if (s->signal_fd > 0)

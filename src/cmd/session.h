@@ -11,24 +11,19 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "cmd/escape.h"
-#include "cmd/outbox.h"
+#include "cmd/serial.h"
 #include "cmd/tty.h"
-#include "vm/backend.h"
 
 struct vm;
 
 struct session {
-	struct console console; /* to be wired to a serial port */
+	struct serial serial; /* its console is to be wired to a port */
 	struct vm *vm;
-	struct outbox out;
 	struct tty tty;
 	struct escape escape;
 	int in, wake_fd, signal_fd;
 	struct host_thread *thread;
 
-	u8 keys[4096]; /* a ring: input that the guest has no room for yet */
-	unsigned key_first, key_count;
-	bool starved; /* keys wait for room; under the device lock */
 	bool end_of_input;
 	bool quit; /* atomic: the thread is to end */
 	bool ending; /* atomic: the person wants the machine to end */
@@ -36,7 +31,7 @@ struct session {
 	/* How it ended, valid after session_finish. */
 	int signal; /* that ended the machine; 0: none */
 	bool left; /* Ctrl-A x */
-	int output_error; /* errno */
+	int output_error; /* errno; ETIMEDOUT: a signal cut it short */
 };
 
 /*

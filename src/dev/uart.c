@@ -6,6 +6,11 @@
  *
  * References: TI PC16550D datasheet, 8 "Registers".
  *
+ * The other end respects the guest's flow control: it sends while RTS is up, as
+ * it is between a system's opening the port and closing it. Bytes sent earlier
+ * would fall victim to the probing and clearing that opens a port. Systems
+ * without modem control show that they listen by enabling the interrupt.
+ *
  * DEVIATES: OUT2 does not gate the interrupt, as it does on PC boards: some
  * guests for virtual machines never set it.
  */
@@ -127,13 +132,19 @@ static void rx_push(struct uart *u, u8 byte)
 	u->rx[(u->rx_head + u->rx_count++) % UART_FIFO] = byte;
 }
 
+static bool rx_open(const struct uart *u)
+{
+	return !(u->mcr & MCR_LOOP) &&
+	       ((u->mcr & MCR_RTS) || (u->ier & IER_RDI));
+}
+
 /* Input from the back end is wanted when the last byte has gone: one call
  * for a FIFO's worth, not one for each byte. */
 static void rx_want(struct uart *u)
 {
 	struct console *c = u->w.console;
 
-	if (c && c->ops->ready && !u->rx_count && !(u->mcr & MCR_LOOP))
+	if (c && c->ops->ready && !u->rx_count && rx_open(u))
 		c->ops->ready(c);
 }
 
@@ -159,7 +170,7 @@ static size_t console_room(void *dev)
 	struct uart *u = dev;
 	unsigned capacity = rx_capacity(u);
 
-	if (u->mcr & MCR_LOOP)
+	if (!rx_open(u))
 		return 0;
 	return u->rx_count < capacity ? capacity - u->rx_count : 0;
 }
@@ -273,11 +284,23 @@ static void write_fcr(struct uart *u, u8 v)
 
 static void write_mcr(struct uart *u, u8 v)
 {
-	bool left_loop = (u->mcr & MCR_LOOP) && !(v & MCR_LOOP);
+	bool was_open = rx_open(u);
 
 	u->mcr = v & 0x1f;
 	update_modem(u);
-	if (left_loop)
+	if (!was_open)
+		rx_want(u);
+}
+
+static void write_ier(struct uart *u, u8 v)
+{
+	bool was_open = rx_open(u);
+
+	/* Enabling it while THR is empty is an event too. */
+	if ((v & IER_THRI) && !(u->ier & IER_THRI))
+		u->thre_pending = true;
+	u->ier = v & 0x0f;
+	if (!was_open)
 		rx_want(u);
 }
 
@@ -294,14 +317,10 @@ static void write_reg(void *dev, u64 offset, u8 v)
 			transmit(u, v);
 		break;
 	case IER:
-		if (u->lcr & LCR_DLAB) {
+		if (u->lcr & LCR_DLAB)
 			u->dlm = v;
-			break;
-		}
-		/* Enabling it while THR is empty is an event too. */
-		if ((v & IER_THRI) && !(u->ier & IER_THRI))
-			u->thre_pending = true;
-		u->ier = v & 0x0f;
+		else
+			write_ier(u, v);
 		break;
 	case IIR_FCR:
 		write_fcr(u, v);

@@ -112,8 +112,6 @@ int host_alarm_create(struct host_alarm **a, void (*fn)(void *), void *arg)
  * and is not passed on.
  */
 void host_alarm_set(struct host_alarm *a, u64 deadline_ns);
-/* As set to never, and no signal comes either: before a long sleep. */
-void host_alarm_cancel(struct host_alarm *a);
 /* On its own thread; @fn is not called any more. NULL is fine. */
 void host_alarm_destroy(struct host_alarm *a);
 

@@ -7,8 +7,8 @@
  * first and v->wake second; the thread looks at v->request after each wait, and
  * v->wake remembers having been set.
  *
- * vCPU 0 also keeps the VM's clock. While it executes, its host alarm brings
- * due timers to its notice; while it sleeps, the end of the sleep does.
+ * vCPU 0 also keeps the VM's clock: its host alarm, set for the next deadline,
+ * brings due timers to its notice whether it executes or sleeps.
  */
 #include "vm/vcpu.h"
 
@@ -102,17 +102,15 @@ static bool has_work(const struct vcpu *v)
 /*
  * Going to sleep and waking costs tens of microseconds, and a hundred where the
  * host is a virtual machine itself; a disk answers sooner. So look around for a
- * while first, as long as sleeps turn out to be short.
+ * while first, as long as others turn out to wake us soon.
  */
 #define POLL_FIRST_NS 10000u
 #define POLL_MAX_NS 200000u
 #define POLL_LOOKS 64 /* between two looks at the clock */
 
-static bool poll_for_work(struct vcpu *v, u64 start, u64 deadline)
+static bool poll_for_work(struct vcpu *v, u64 start)
 {
-	u64 end = min_u64(deadline, start + v->poll_ns);
-
-	while (v->poll_ns && host_now_ns() < end) {
+	while (v->poll_ns && host_now_ns() - start < v->poll_ns) {
 		for (int i = 0; i < POLL_LOOKS; i++) {
 			if (has_work(v))
 				return true;
@@ -126,51 +124,35 @@ static void adapt_poll(struct vcpu *v, u64 waited_ns)
 {
 	if (waited_ns > POLL_MAX_NS || !v->vm->spare_cpu)
 		v->poll_ns = 0;
+	else if (vcpu_requests(v) & VCPU_REQ_TIMER)
+		; /* a time that was set is not worth burning a processor */
 	else if (waited_ns > v->poll_ns)
-		v->poll_ns = (u32)min_u64(max_u64(v->poll_ns * 2,
+		v->poll_ns = (u32)min_u64(max_u64(v->poll_ns * 2ull,
 						  POLL_FIRST_NS),
 					  POLL_MAX_NS);
 }
 
-/* Sleeps until there is work, or until @deadline. */
-static void sleep_for_work(struct vcpu *v, u64 deadline)
-{
-	/* The alarm at the end of a sleep tells us nothing and costs a signal;
-	 * cancelling and setting it again costs two system calls, and was
-	 * needless if somebody wakes us before. So guess that this sleep ends
-	 * as the last one did. */
-	if (v->slept_out && v->alarm)
-		host_alarm_cancel(v->alarm);
-	v->stats.sleeps++;
-	v->slept_out = false;
-	while (!v->slept_out && !has_work(v))
-		v->slept_out = !host_event_wait(&v->wake, deadline);
-}
-
-/* vCPU 0's wait ends at the clock's next deadline, too. */
+/*
+ * Sleeps until there is work. The alarm, which is set for the clock's next
+ * deadline already, ends vCPU 0's sleep: measured, that is as quick as a sleep
+ * with a deadline of its own, and cheaper than stopping the alarm for it, since
+ * each change of the host's next timer is an exit where it is virtual itself.
+ */
 static void wait_for_work(struct vcpu *v)
 {
-	struct vm *vm = v->vm;
-	u64 deadline = CLOCK_NEVER, start, waited;
+	u64 start, waited;
 
 	if (has_work(v))
 		return;
-	if (v->index == 0) {
-		vm_lock(vm);
-		deadline = clock_to_host_ns(&vm->clock,
-					    clock_next_ns(&vm->clock));
-		/* Who arms an earlier timer from now on sends a request. */
-		__atomic_store_n(&vm->alarm_ns, deadline, __ATOMIC_RELAXED);
-		vm_unlock(vm);
-	}
 	start = host_now_ns();
-	if (!poll_for_work(v, start, deadline))
-		sleep_for_work(v, deadline);
+	if (!poll_for_work(v, start)) {
+		v->stats.sleeps++;
+		while (!has_work(v))
+			host_event_wait(&v->wake, CLOCK_NEVER);
+	}
 	waited = host_now_ns() - start;
 	v->stats.idle_ns += waited;
 	adapt_poll(v, waited);
-	if (v->index == 0)
-		vm_run_timers(v); /* and sets the alarm again */
 }
 
 static void do_init(struct vcpu *v)

@@ -62,7 +62,6 @@ struct vcpu {
 	struct host_event wake; /* for a halted vCPU */
 	struct host_alarm *alarm; /* vCPU 0: the VM's clock */
 	struct host_thread *thread;
-	bool slept_out; /* the last sleep ended by its deadline */
 	u32 poll_ns; /* how long to look for work before the next sleep */
 	struct vcpu_stats stats;
 };

@@ -18,6 +18,7 @@ static u64 vcpu_alloc_bytes(const struct vm *vm)
 static void reset_cpu(struct vcpu *v, u64 host_tsc)
 {
 	vcpu_clear_request(v, ~0u);
+	v->x86.intel = v->vm->cpuid.intel;
 	x86_state_reset(&v->x86, false, v->index == 0);
 	v->x86.tsc_offset = 0 - host_tsc;
 }

@@ -14,8 +14,8 @@
 #include "x86/paging.h"
 #include "x86/system.h"
 
-#define CR0_WRITABLE                                                        \
-	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP |     \
+#define CR0_WRITABLE                                                    \
+	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | \
 	 CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 /* Changes that make cached translations wrong. WP is here because they hold
  * the permission that WP decides about. */
@@ -115,7 +115,8 @@ int x86_write_cr3(struct x86_state *s, const struct x86_mem *m, u64 v,
 			return x86_gp(f);
 	} else {
 		v = (u32)v;
-		if (is_pae(s->cr0, s->cr4, s->efer) && x86_check_pdptes(m, v, f))
+		if (is_pae(s->cr0, s->cr4, s->efer) &&
+		    x86_check_pdptes(m, v, f))
 			return -1;
 	}
 	s->cr3 = v;

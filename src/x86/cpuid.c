@@ -43,10 +43,10 @@
 #define L1C_RDRAND BIT(30)
 #define L1C_HYPERVISOR BIT(31)
 
-#define L1C_HOST                                                             \
-	(L1C_SSE3 | L1C_PCLMUL | L1C_SSSE3 | L1C_FMA | L1C_CX16 |            \
-	 L1C_SSE41 | L1C_SSE42 | L1C_MOVBE | L1C_POPCNT | L1C_AES |          \
-	 L1C_XSAVE | L1C_AVX | L1C_F16C | L1C_RDRAND)
+#define L1C_HOST                                                              \
+	(L1C_SSE3 | L1C_PCLMUL | L1C_SSSE3 | L1C_FMA | L1C_CX16 | L1C_SSE41 | \
+	 L1C_SSE42 | L1C_MOVBE | L1C_POPCNT | L1C_AES | L1C_XSAVE | L1C_AVX | \
+	 L1C_F16C | L1C_RDRAND)
 #define L1C_OURS (L1C_PCID | L1C_X2APIC | L1C_TSC_DEADLINE | L1C_HYPERVISOR)
 #define L1C_NEEDS_AVX (L1C_AVX | L1C_FMA | L1C_F16C)
 
@@ -60,7 +60,7 @@
 /* --- leaf 7 --- */
 #define L7B_AVX2 BIT(5)
 /* BMI1, AVX2, BMI2, ERMS, RDSEED, ADX, CLFLUSHOPT, CLWB, SHA */
-#define L7B_HOST                                                         \
+#define L7B_HOST                                                             \
 	(BIT(3) | L7B_AVX2 | BIT(8) | BIT(9) | BIT(18) | BIT(19) | BIT(23) | \
 	 BIT(24) | BIT(29))
 /* FSGSBASE, TSC_ADJUST, SMEP, INVPCID, SMAP */
@@ -127,6 +127,11 @@ static void put_sub(struct x86_cpuid *c, u32 leaf, u32 subleaf,
 	c->tab[c->count - 1].has_subleaf = true;
 }
 
+static struct x86_cpuid_regs regs(u32 eax, u32 ebx, u32 ecx, u32 edx)
+{
+	return (struct x86_cpuid_regs){ eax, ebx, ecx, edx };
+}
+
 static struct x86_cpuid_regs ask(x86_cpuid_fn host, u32 leaf, u32 subleaf)
 {
 	struct x86_cpuid_regs r = { 0 };
@@ -137,8 +142,7 @@ static struct x86_cpuid_regs ask(x86_cpuid_fn host, u32 leaf, u32 subleaf)
 
 /* ... and zeroes for a leaf that the host does not have: Intel's answer to
  * those is some other leaf. */
-static struct x86_cpuid_regs ask_known(x86_cpuid_fn host, u32 leaf,
-				       u32 subleaf)
+static struct x86_cpuid_regs ask_known(x86_cpuid_fn host, u32 leaf, u32 subleaf)
 {
 	if (ask(host, leaf & 0x80000000u, 0).eax < leaf)
 		return (struct x86_cpuid_regs){ 0 };
@@ -161,8 +165,7 @@ static bool host_has_avx(x86_cpuid_fn host, u32 leaf1_ecx)
 	u32 need = L1C_XSAVE | L1C_OSXSAVE | L1C_AVX;
 
 	return (leaf1_ecx & need) == need &&
-	       (ask_known(host, 0xd, 0).eax & X86_XSAVE_MASK) ==
-		       X86_XSAVE_MASK;
+	       (ask_known(host, 0xd, 0).eax & X86_XSAVE_MASK) == X86_XSAVE_MASK;
 }
 
 static u32 leaf1_ecx(x86_cpuid_fn host, u32 ecx)
@@ -226,19 +229,22 @@ static void put_caches(struct x86_cpuid *c, x86_cpuid_fn host, u32 leaf)
 	}
 }
 
+static u32 xsave_bytes(u64 xcr0)
+{
+	return XSAVE_LEGACY_BYTES + (xcr0 & XCR0_AVX ? XSAVE_AVX_BYTES : 0);
+}
+
 /* SDM 1 13.2 "Enumeration of CPU Support for XSAVE"; EBX is dynamic. */
 static void put_xsave(struct x86_cpuid *c, x86_cpuid_fn host, bool avx)
 {
 	struct x86_cpuid_regs one = ask_known(host, 0xd, 1);
 	u32 mask = (u32)c->xcr0_valid;
 
-	put_sub(c, 0xd, 0, (struct x86_cpuid_regs){
-		.eax = mask,
-		.ecx = XSAVE_LEGACY_BYTES + (avx ? XSAVE_AVX_BYTES : 0) });
-	put_sub(c, 0xd, 1, (struct x86_cpuid_regs){ .eax = one.eax & LD1_HOST });
+	put_sub(c, 0xd, 0, regs(mask, 0, xsave_bytes(mask), 0));
+	put_sub(c, 0xd, 1, regs(one.eax & LD1_HOST, 0, 0, 0));
 	if (avx)
-		put_sub(c, 0xd, 2, (struct x86_cpuid_regs){
-			.eax = XSAVE_AVX_BYTES, .ebx = XSAVE_LEGACY_BYTES });
+		put_sub(c, 0xd, 2,
+			regs(XSAVE_AVX_BYTES, XSAVE_LEGACY_BYTES, 0, 0));
 }
 
 /* TSC frequency: Hz = ECX * EBX / EAX, exact to the kHz. */
@@ -247,10 +253,8 @@ static void put_frequency(struct x86_cpuid *c)
 	u32 khz = (u32)min_u64(c->tsc_hz / 1000, ~0u);
 	u32 mhz = (u32)min_u64(c->tsc_hz / 1000000, 0xffff);
 
-	put(c, 0x15, (struct x86_cpuid_regs){
-		.eax = CRYSTAL_HZ / 1000, .ebx = khz, .ecx = CRYSTAL_HZ });
-	put(c, 0x16, (struct x86_cpuid_regs){
-		.eax = mhz, .ebx = mhz, .ecx = 100 });
+	put(c, 0x15, regs(CRYSTAL_HZ / 1000, khz, CRYSTAL_HZ, 0));
+	put(c, 0x16, regs(mhz, mhz, 100, 0));
 }
 
 static void put_basic(struct x86_cpuid *c, x86_cpuid_fn host)
@@ -266,7 +270,7 @@ static void put_basic(struct x86_cpuid *c, x86_cpuid_fn host)
 		put_caches(c, host, 4);
 	}
 	/* ARAT: the APIC timer never stops. */
-	put(c, 6, (struct x86_cpuid_regs){ .eax = BIT(2) });
+	put(c, 6, regs(BIT(2), 0, 0, 0));
 	put_leaf7(c, host, avx);
 	if (c->xcr0_valid)
 		put_xsave(c, host, avx);
@@ -310,24 +314,24 @@ static void put_extended(struct x86_cpuid *c, x86_cpuid_fn host)
 		put(c, 0x80000005, ask_known(host, 0x80000005, 0));
 	put(c, 0x80000006, ask_known(host, 0x80000006, 0));
 	/* Invariant TSC. */
-	put(c, 0x80000007, (struct x86_cpuid_regs){ .edx = BIT(8) });
+	put(c, 0x80000007, regs(0, 0, 0, BIT(8)));
 
 	r = ask_known(host, 0x80000008, 0);
-	put(c, 0x80000008, (struct x86_cpuid_regs){
-		.eax = X86_PHYS_BITS | LINEAR_BITS << 8,
-		.ebx = c->intel ? 0 : r.ebx & LX8B_HOST,
-		.ecx = c->intel ? 0 :
-				  (c->cpus - 1) | id_bits(c->cpus) << 12 });
+	r.eax = X86_PHYS_BITS | LINEAR_BITS << 8;
+	r.ebx &= LX8B_HOST;
+	r.ecx = (c->cpus - 1) | id_bits(c->cpus) << 12;
+	if (c->intel)
+		r.ebx = r.ecx = 0;
+	put(c, 0x80000008, regs(r.eax, r.ebx, r.ecx, 0));
 	if (c->intel)
 		return;
 	/* Large-page TLBs; widths of the vector units. */
 	put(c, 0x80000019, ask_known(host, 0x80000019, 0));
 	r = ask_known(host, 0x8000001a, 0);
-	put(c, 0x8000001a, (struct x86_cpuid_regs){ .eax = r.eax & 7 });
+	put(c, 0x8000001a, regs(r.eax & 7, 0, 0, 0));
 	put_caches(c, host, 0x8000001d);
 	r = ask_known(host, 0x80000021, 0);
-	put(c, 0x80000021, (struct x86_cpuid_regs){
-		.eax = (r.eax & LX21A_HOST) | LX21A_OURS });
+	put(c, 0x80000021, regs((r.eax & LX21A_HOST) | LX21A_OURS, 0, 0, 0));
 }
 
 void x86_cpuid_init(struct x86_cpuid *c, x86_cpuid_fn host, unsigned cpus,
@@ -376,11 +380,6 @@ static const struct x86_cpuid_entry *find(const struct x86_cpuid *c, u32 leaf,
 	return NULL;
 }
 
-static u32 xsave_bytes(u64 xcr0)
-{
-	return XSAVE_LEGACY_BYTES + (xcr0 & XCR0_AVX ? XSAVE_AVX_BYTES : 0);
-}
-
 /* Extended topology: one thread a core, all cores in one package.
  * SDM 2A "CPUID", "INPUT EAX = 0BH" */
 static void read_topology(const struct x86_cpuid *c, u32 apic_id, u32 subleaf,
@@ -409,8 +408,8 @@ void x86_cpuid_read(const struct x86_cpuid *c, const struct x86_state *s,
 	/* Above the last leaf Intel answers with the last basic one; the
 	 * range of hypervisors is not silicon's and gives zeroes. */
 	if (c->intel && range != HYPERVISOR_LEAF &&
-	    (range == 0x80000000u ? leaf > c->max_extended :
-				    leaf > c->max_basic))
+	    (range == 0x80000000u ? leaf > c->max_extended
+				  : leaf > c->max_basic))
 		leaf = c->max_basic;
 	e = find(c, leaf, subleaf);
 	if (e)
@@ -430,10 +429,8 @@ void x86_cpuid_read(const struct x86_cpuid *c, const struct x86_state *s,
 			r->ebx = xsave_bytes(s->xcr0);
 		break;
 	case HYPERVISOR_LEAF:
-		*r = (struct x86_cpuid_regs){ .eax = HYPERVISOR_LEAF + 1,
-					      .ebx = 0x4b4d564b, /* KVMK */
-					      .ecx = 0x564b4d56, /* VMKV */
-					      .edx = 0x4d };
+		/* "KVMKVMKVM" */
+		*r = regs(HYPERVISOR_LEAF + 1, 0x4b4d564b, 0x564b4d56, 0x4d);
 		break;
 	case HYPERVISOR_LEAF + 1:
 		r->eax = c->kvm_features;

@@ -24,8 +24,14 @@
 
 /* What a byte is before the opcode. */
 enum prefix {
-	P_OPCODE, P_66, P_67, P_LOCK, P_F3, P_F2,
-	P_REX, P_SEG, /* + enum x86_sreg */
+	P_OPCODE,
+	P_66,
+	P_67,
+	P_LOCK,
+	P_F3,
+	P_F2,
+	P_REX,
+	P_SEG, /* + enum x86_sreg */
 };
 
 /* clang-format off */
@@ -62,22 +68,22 @@ struct walk {
 	bool vex_w, vex_l;
 };
 
-static u64 read_le(const u8 *p, unsigned n)
+/* The next @len bytes (1 to 8) as a number. The window has 8 to read. */
+static inline u64 peek(const struct walk *w, unsigned len)
 {
-	switch (n) {
-	case 1:
-		return p[0];
-	case 2:
-		return p[0] | (u64)p[1] << 8;
-	case 4:
-		return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 |
-		       (u32)p[3] << 24;
-	default:
-		return read_le(p, 4) | read_le(p + 4, 4) << 32;
-	}
+	unsigned drop = 64 - 8 * len;
+	u64 v;
+
+	__builtin_memcpy(&v, w->at, sizeof(v));
+	return v << drop >> drop;
 }
 
-static u8 walk_offset(const struct walk *w)
+static inline s64 peek_signed(const struct walk *w, unsigned len)
+{
+	return sign_extend(peek(w, len), len * 8);
+}
+
+static inline u8 walk_offset(const struct walk *w)
 {
 	return (u8)(w->at - w->start);
 }
@@ -134,12 +140,16 @@ static void read_prefixes(struct walk *w)
 	}
 }
 
-/* The column of a table with mandatory prefixes. F2 and F3 go before 66. */
-static unsigned prefix_column(u8 pfx)
+/*
+ * The column of a table with mandatory prefixes, by PFX_66, F3 and F2 (bits
+ * 0, 3, 4): F2 and F3 go before 66.
+ */
+static inline unsigned prefix_column(u8 pfx)
 {
-	if (likely(!(pfx & (PFX_66 | PFX_F2 | PFX_F3))))
-		return 0;
-	return pfx & PFX_F2 ? 3 : pfx & PFX_F3 ? 2 : 1;
+	static const u8 column_tab[4] = { 0, 2, 3, 3 };
+	unsigned repeat = column_tab[pfx >> 3 & 3];
+
+	return repeat ? repeat : pfx & PFX_66;
 }
 
 static const u8 column_pp_tab[4] = { 0, 0x66, 0xf3, 0xf2 };
@@ -157,9 +167,9 @@ static bool read_vex(struct walk *w, u8 escape)
 	if (escape == 0xc4) {
 		b2 = *w->at++;
 		map = b1 & 0x1f;
-		insn->rex |= (u8)((b1 & 0x40 ? 0 : REX_X) |
-				  (b1 & 0x20 ? 0 : REX_B) |
-				  (b2 & 0x80 ? REX_W : 0));
+		insn->rex |=
+			(u8)((b1 & 0x40 ? 0 : REX_X) | (b1 & 0x20 ? 0 : REX_B) |
+			     (b2 & 0x80 ? REX_W : 0));
 		w->vex_w = b2 >> 7;
 	}
 	w->vex_l = b2 >> 2 & 1;
@@ -262,13 +272,13 @@ static u8 reg_number(unsigned kind, u8 low3, bool extended)
 	return (u8)(low3 | extended << 3);
 }
 
-static void read_disp(struct walk *w, unsigned len)
+static inline void read_disp(struct walk *w, unsigned len)
 {
 	struct x86_insn *insn = w->insn;
 
 	insn->disp_off = walk_offset(w);
 	insn->disp_len = (u8)len;
-	insn->disp = sign_extend(read_le(w->at, len), len * 8);
+	insn->disp = peek_signed(w, len);
 	w->at += len;
 }
 
@@ -332,8 +342,7 @@ static bool read_modrm(struct walk *w)
 			return false;
 		insn->rm_kind = rm_spec & 15;
 		insn->rm_acc = rm_spec >> 4 & ACC_RW;
-		insn->rm = reg_number(insn->rm_kind, (u8)rm,
-				      insn->rex & REX_B);
+		insn->rm = reg_number(insn->rm_kind, (u8)rm, insn->rex & REX_B);
 		return true;
 	}
 	if (rm_spec & RM_REG_ONLY)
@@ -350,53 +359,49 @@ static bool read_modrm(struct walk *w)
 	return true;
 }
 
-/* Before modrm: the immediates' and some memory operands' size follow. */
-static u8 operand_size(const struct walk *w)
+/*
+ * Operand size by rule and by what bears upon it. Columns: 16-bit and 32-bit
+ * size by CS.D and 66; in 64-bit mode no prefix, 66, REX.W.
+ */
+enum size_column { SC_16, SC_32, SC_64, SC_64_66, SC_64_W, SC_COUNT };
+
+/* clang-format off */
+static const u8 opsize_tab[][SC_COUNT] = {
+	[OZ_V] = { 2, 4, 4, 2, 8 },
+	[OZ_0] = { 0, 0, 0, 0, 0 },
+	[OZ_B] = { 1, 1, 1, 1, 1 },
+	[OZ_W] = { 2, 2, 2, 2, 2 },
+	[OZ_D] = { 4, 4, 4, 4, 4 },
+	[OZ_S] = { 2, 4, 8, 2, 8 },
+	[OZ_N] = { 2, 4, 8, 8, 8 },
+	[OZ_P] = { 4, 4, 8, 8, 8 },
+	[OZ_Y] = { 4, 4, 4, 4, 8 },
+	[OZ_Z] = { 2, 4, 4, 2, 4 },
+};
+/* clang-format on */
+
+static inline u8 operand_size(const struct walk *w, unsigned column)
 {
 	const struct x86_insn *insn = w->insn;
-	bool code64 = w->size == X86_CODE64;
-	bool rex_w = code64 && insn->rex & REX_W;
-	bool pfx66 = insn->pfx & PFX_66 && !(w->op->attr & IA_PFX_MANDATORY &&
-					     prefix_column(insn->pfx) == 1);
-	u8 legacy = (w->size == X86_CODE16) != pfx66 ? 2 : 4;
+	bool pfx66 = insn->pfx & PFX_66;
+	enum size_column c;
 
-	switch ((enum opsize_rule)w->op->opsize) {
-	case OZ_V:
-		return rex_w ? 8 : legacy;
-	case OZ_0:
-		return 0;
-	case OZ_B:
-		return 1;
-	case OZ_W:
-		return 2;
-	case OZ_D:
-		return 4;
-	case OZ_Q:
-		return 8;
-	case OZ_S:
-		return !code64 ? legacy : pfx66 && !rex_w ? 2 : 8;
-	case OZ_N:
-		return code64 ? 8 : legacy;
-	case OZ_P:
-		return code64 ? 8 : 4;
-	case OZ_Y:
-		return rex_w ? 8 : 4;
-	case OZ_Z:
-		return legacy;
-	}
-	return legacy;
+	/* A 66 that selects the opcode does nothing else. */
+	if (w->op->attr & IA_PFX_MANDATORY && column == 1)
+		pfx66 = false;
+	if (w->size == X86_CODE64)
+		c = insn->rex & REX_W ? SC_64_W : pfx66 ? SC_64_66 : SC_64;
+	else
+		c = (w->size == X86_CODE16) != pfx66 ? SC_16 : SC_32;
+	return opsize_tab[w->op->opsize][c];
 }
 
-static u16 memory_size(const struct walk *w)
+static u16 memory_size_by_rule(const struct walk *w)
 {
 	const struct x86_insn *insn = w->insn;
-	unsigned m = w->op->mem, vl = w->vex_l ? 32 : 16;
+	unsigned vl = w->vex_l ? 32 : 16;
 
-	if (m < M_V)
-		return (u16)m;
-	switch ((enum mem_rule)m) {
-	case M_V:
-		return insn->opsize;
+	switch ((enum mem_rule)w->op->mem) {
 	case M_2V:
 		return (u16)(insn->opsize * 2);
 	case M_PTR:
@@ -426,23 +431,42 @@ static u16 memory_size(const struct walk *w)
 	}
 }
 
-/* imm_len bytes, sign-extended or not. */
-static void read_imm(struct walk *w, unsigned len, bool sign)
+static inline u16 memory_size(const struct walk *w)
+{
+	unsigned m = w->op->mem;
+
+	if (likely(m <= M_V))
+		return m == M_V ? w->insn->opsize : (u16)m;
+	return memory_size_by_rule(w);
+}
+
+static inline void read_imm(struct walk *w, unsigned len, bool sign)
 {
 	struct x86_insn *insn = w->insn;
-	u64 v = read_le(w->at, len);
 
 	insn->imm_off = walk_offset(w);
 	insn->imm_len = (u8)len;
-	insn->imm = sign ? (u64)sign_extend(v, len * 8) : v;
+	insn->imm = sign ? (u64)peek_signed(w, len) : peek(w, len);
 	w->at += len;
 }
 
+/* A far pointer's selector, ENTER's level. */
 static void read_imm2(struct walk *w, unsigned len)
 {
 	w->insn->imm2_len = (u8)len;
-	w->insn->imm2 = (u16)read_le(w->at, len);
+	w->insn->imm2 = (u16)peek(w, len);
 	w->at += len;
+}
+
+static void read_moffs(struct walk *w)
+{
+	struct x86_insn *insn = w->insn;
+
+	insn->disp_off = walk_offset(w);
+	insn->disp_len = insn->adsize;
+	insn->disp = (s64)peek(w, insn->adsize);
+	insn->mem_acc = insn->reg_acc == ACC_R ? ACC_W : ACC_R;
+	w->at += insn->adsize;
 }
 
 static void read_immediates(struct walk *w)
@@ -452,38 +476,33 @@ static void read_immediates(struct walk *w)
 
 	switch ((enum imm_rule)w->op->imm) {
 	case I_0:
-		return;
+		break;
 	case I_B:
 		read_imm(w, 1, true);
-		return;
+		break;
 	case I_UB:
 		read_imm(w, 1, false);
-		return;
+		break;
 	case I_UW:
 		read_imm(w, 2, false);
-		return;
+		break;
 	case I_Z:
-	case I_J:
 		read_imm(w, z, true);
-		return;
+		break;
 	case I_V:
 		read_imm(w, insn->opsize, true);
-		return;
+		break;
 	case I_FAR:
 		read_imm(w, z, false);
 		read_imm2(w, 2);
-		return;
+		break;
 	case I_ENTER:
 		read_imm(w, 2, false);
 		read_imm2(w, 1);
-		return;
+		break;
 	case I_MOFFS:
-		insn->disp_off = walk_offset(w);
-		insn->disp_len = insn->adsize;
-		insn->disp = (s64)read_le(w->at, insn->adsize);
-		insn->mem_acc = insn->reg_acc == ACC_R ? ACC_W : ACC_R;
-		w->at += insn->adsize;
-		return;
+		read_moffs(w);
+		break;
 	}
 }
 
@@ -532,8 +551,8 @@ static bool fix_gather(struct walk *w)
 	if (insn->adsize == 2 || (insn->modrm & 7) != 4)
 		return false;
 	if (insn->index == X86_BASE_NONE) { /* no such thing as none */
-		unsigned at = insn->disp_len ? insn->disp_off - 1u :
-					       walk_offset(w) - 1u;
+		unsigned at = insn->disp_len ? insn->disp_off - 1u
+					     : walk_offset(w) - 1u;
 
 		insn->index = X86_RSP;
 		insn->scale = w->start[at] >> 6;
@@ -557,8 +576,8 @@ static bool fix_up(struct walk *w)
 	case FX_LOAD_SREG:
 		return insn->reg <= X86_GS && insn->reg != X86_CS;
 	case FX_CR:
-		return BIT(insn->reg) & (BIT(0) | BIT(2) | BIT(3) | BIT(4) |
-					 BIT(8));
+		return BIT(insn->reg) &
+		       (BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8));
 	case FX_DR:
 		return insn->reg < 8;
 	case FX_SHIFT_1:
@@ -594,12 +613,13 @@ static bool fix_up(struct walk *w)
 }
 
 /* What the entry says as it stands. */
-static void take_entry(struct walk *w)
+static inline void take_entry(struct walk *w)
 {
 	struct x86_insn *insn = w->insn;
 	const struct x86_op *op = w->op;
 	const struct x86_flags *fl = &x86_flags_tab[op->flags];
 	const struct x86_impl *impl = &x86_impl_tab[op->impl];
+	unsigned column = prefix_column(insn->pfx);
 
 	insn->cls = op->cls;
 	insn->attr |= op->attr;
@@ -608,9 +628,9 @@ static void take_entry(struct walk *w)
 	insn->flags_maybe = fl->maybe;
 	insn->impl_read = impl->read;
 	insn->impl_write = impl->write;
-	insn->opsize = operand_size(w);
+	insn->opsize = operand_size(w, column);
 	if (op->attr & IA_PFX_MANDATORY)
-		insn->pp = column_pp_tab[prefix_column(insn->pfx)];
+		insn->pp = column_pp_tab[column];
 	insn->reg_kind = op->reg & 15;
 	insn->reg_acc = op->reg >> 4;
 	insn->vvvv_kind = op->vvvv & 15;
@@ -656,10 +676,9 @@ static bool walk_insn(struct walk *w)
 	if (w->size == X86_CODE64)
 		insn->adsize = insn->pfx & PFX_67 ? 4 : 8;
 	else
-		insn->adsize = (w->size == X86_CODE32) !=
-					       !!(insn->pfx & PFX_67) ?
-				       4 :
-				       2;
+		insn->adsize = (w->size == X86_CODE32) != !!(insn->pfx & PFX_67)
+				       ? 4
+				       : 2;
 	if (!read_opcode(w))
 		return false;
 	follow_links(w);
@@ -678,10 +697,26 @@ static bool walk_insn(struct walk *w)
 	if (!(insn->attr & IA_MEM))
 		insn->attr &= ~(IA_LOCK_OK | IA_ALIGN);
 	insn->mem_bytes = memory_size(w);
-	read_immediates(w);
+	if (w->op->imm)
+		read_immediates(w);
 	if (!obeys_rules(w))
 		return false;
-	return fix_up(w);
+	return !w->op->fix || fix_up(w);
+}
+
+/*
+ * In pieces that compilers turn into plain stores: without vector registers
+ * they would clear the whole by REP STOS, which takes longer than the rest of
+ * the work.
+ */
+static inline void clear_insn(struct x86_insn *insn)
+{
+	u8 *p = (u8 *)insn;
+
+	_Static_assert(sizeof(*insn) > 64 && sizeof(*insn) <= 96, "pieces");
+	__builtin_memset(p, 0, 32);
+	__builtin_memset(p + 32, 0, 32);
+	__builtin_memset(p + 64, 0, sizeof(*insn) - 64);
 }
 
 static enum x86_decode_result decode_window(const u8 *p, size_t avail,
@@ -692,11 +727,10 @@ static enum x86_decode_result decode_window(const u8 *p, size_t avail,
 	size_t len;
 	bool ok;
 
-	*insn = (struct x86_insn){
-		.seg = X86_DS,
-		.base = X86_BASE_NONE,
-		.index = X86_BASE_NONE,
-	};
+	clear_insn(insn);
+	insn->seg = X86_DS;
+	insn->base = X86_BASE_NONE;
+	insn->index = X86_BASE_NONE;
 	ok = walk_insn(&w);
 	len = (size_t)(w.at - w.start);
 	insn->len = (u8)len;

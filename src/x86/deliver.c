@@ -26,13 +26,12 @@
 /* Faults (not traps, not aborts), whose frame has RF set so that an
  * instruction breakpoint does not strike twice. SDM 3B 17.3.1.1
  * "Instruction-Breakpoint Exception Condition" */
-#define FAULT_CLASS                                                       \
-	(BIT(X86_DE) | BIT(X86_BR) | BIT(X86_UD) | BIT(X86_NM) |          \
-	 BIT(X86_TS) | BIT(X86_NP) | BIT(X86_SSEG) | BIT(X86_GP) |        \
-	 BIT(X86_PF) | BIT(X86_MF) | BIT(X86_AC) | BIT(X86_XM))
-#define CONTRIBUTORY                                                      \
-	(BIT(X86_DE) | BIT(X86_TS) | BIT(X86_NP) | BIT(X86_SSEG) |        \
-	 BIT(X86_GP))
+#define FAULT_CLASS                                                            \
+	(BIT(X86_DE) | BIT(X86_BR) | BIT(X86_UD) | BIT(X86_NM) | BIT(X86_TS) | \
+	 BIT(X86_NP) | BIT(X86_SSEG) | BIT(X86_GP) | BIT(X86_PF) |             \
+	 BIT(X86_MF) | BIT(X86_AC) | BIT(X86_XM))
+#define CONTRIBUTORY \
+	(BIT(X86_DE) | BIT(X86_TS) | BIT(X86_NP) | BIT(X86_SSEG) | BIT(X86_GP))
 
 struct event {
 	enum x86_event_kind kind;
@@ -74,8 +73,8 @@ static int deliver_real(struct x86_state *s, const struct x86_mem *m,
 
 	if (offset + 3 > s->idtr.limit)
 		return x86_fault_error(f, X86_GP, gate_error(e));
-	if (m->read(m->ctx, (u32)(s->idtr.base + offset), entry,
-		    sizeof(entry), X86_SYS_READ, f))
+	if (m->read(m->ctx, (u32)(s->idtr.base + offset), entry, sizeof(entry),
+		    X86_SYS_READ, f))
 		return -1;
 	if (entry[0] > s->seg[X86_CS].limit)
 		return x86_gp(f);
@@ -102,8 +101,7 @@ struct gate {
 };
 
 static int read_gate(const struct x86_state *s, const struct x86_mem *m,
-		     const struct event *e, struct gate *g,
-		     struct x86_fault *f)
+		     const struct event *e, struct gate *g, struct x86_fault *f)
 {
 	unsigned bytes = x86_is_long_mode(s) ? 16 : 8;
 	u32 offset = e->vector * bytes, w[4];
@@ -145,8 +143,7 @@ static int check_gate(const struct x86_state *s, const struct event *e,
 {
 	if (!is_gate_type(s, g))
 		return x86_fault_error(f, X86_GP, gate_error(e));
-	if (e->kind == X86_EVENT_SOFT_INT &&
-	    x86_desc_dpl(&g->d) < x86_cpl(s))
+	if (e->kind == X86_EVENT_SOFT_INT && x86_desc_dpl(&g->d) < x86_cpl(s))
 		return x86_fault_error(f, X86_GP, gate_error(e));
 	if (!x86_desc_present(&g->d))
 		return x86_fault_error(f, X86_NP, gate_error(e));
@@ -178,8 +175,8 @@ static int check_handler(const struct x86_state *s, const struct x86_mem *m,
 	g->cpl = g->inner ? dpl : cpl;
 	if (x86_is_vm86(s) && (!g->inner || dpl))
 		return x86_fault_sel(f, X86_GP, g->code_sel);
-	if (x86_is_long_mode(s) ? !x86_is_canonical(g->offset) :
-				  g->offset > x86_desc_limit(&g->code))
+	if (x86_is_long_mode(s) ? !x86_is_canonical(g->offset)
+				: g->offset > x86_desc_limit(&g->code))
 		return x86_gp(f);
 	return x86_desc_mark_accessed(m, &g->code, f);
 }
@@ -233,9 +230,8 @@ static int enter_long(struct x86_state *s, const struct x86_mem *m,
 		      const struct event *e, struct gate *g,
 		      struct x86_fault *f)
 {
-	u64 frame[6] = { s->seg[X86_SS].sel, s->gpr[X86_RSP], e->flags,
-			 s->seg[X86_CS].sel, s->rip, e->error };
-	unsigned ist = g->d.hi & 7;
+	unsigned ist = g->d.hi & 7, n = 0;
+	u64 frame[6];
 	struct x86_stack k;
 
 	if (!g->inner && !ist)
@@ -243,7 +239,14 @@ static int enter_long(struct x86_state *s, const struct x86_mem *m,
 	else if (x86_stack_inner(&k, s, m, g->cpl, ist, f))
 		return -1;
 	k.sp &= ~15ull;
-	if (x86_stack_push(&k, m, frame, e->has_error ? 6 : 5, 8, f))
+	frame[n++] = s->seg[X86_SS].sel;
+	frame[n++] = s->gpr[X86_RSP];
+	frame[n++] = e->flags;
+	frame[n++] = s->seg[X86_CS].sel;
+	frame[n++] = s->rip;
+	if (e->has_error)
+		frame[n++] = e->error;
+	if (x86_stack_push(&k, m, frame, n, 8, f))
 		return -1;
 	commit_gate(s, g, &k);
 	return 0;
@@ -257,13 +260,13 @@ static int deliver_protected(struct x86_state *s, const struct x86_mem *m,
 	if (read_gate(s, m, e, &g, f) || check_gate(s, e, &g, f))
 		return -1;
 	if (g.type == SYS_TASK_GATE)
-		return x86_task_switch(s, m, x86_gate_sel(&g.d),
-				       X86_TASK_CALL, s->rip, e->flags,
+		return x86_task_switch(s, m, x86_gate_sel(&g.d), X86_TASK_CALL,
+				       s->rip, e->flags,
 				       e->has_error ? &e->error : NULL, f);
 	if (check_handler(s, m, &g, f))
 		return -1;
-	return x86_is_long_mode(s) ? enter_long(s, m, e, &g, f) :
-				     enter_legacy(s, m, e, &g, f);
+	return x86_is_long_mode(s) ? enter_long(s, m, e, &g, f)
+				   : enter_legacy(s, m, e, &g, f);
 }
 
 /* --- combining --- */
@@ -318,8 +321,8 @@ int x86_deliver(struct x86_state *s, const struct x86_mem *m,
 		event_init(&e, kind, &f, s);
 		if (kind == X86_EVENT_HW_EXCEPTION && e.vector == X86_PF)
 			s->cr2 = e.cr2;
-		if (!(x86_is_real(s) ? deliver_real(s, m, &e, &f) :
-				       deliver_protected(s, m, &e, &f)))
+		if (!(x86_is_real(s) ? deliver_real(s, m, &e, &f)
+				     : deliver_protected(s, m, &e, &f)))
 			break;
 		if (is_in(f.vector, CONTRIBUTORY) && f.vector != X86_DE)
 			f.error |= e.ext;

@@ -87,9 +87,8 @@ static inline bool x86_desc_is_writable_data(const struct x86_desc *d)
 /* Data or readable code: what DS to GS may hold. */
 static inline bool x86_desc_is_readable(const struct x86_desc *d)
 {
-	return !x86_desc_is_system(d) &&
-	       (!(x86_desc_attr(d) & SEG_CODE) ||
-		(x86_desc_attr(d) & SEG_READABLE));
+	return !x86_desc_is_system(d) && (!(x86_desc_attr(d) & SEG_CODE) ||
+					  (x86_desc_attr(d) & SEG_READABLE));
 }
 
 /* Code that runs in 64-bit mode (the caller knows of EFER.LMA). */

@@ -57,8 +57,8 @@ static int check_direct(const struct x86_state *s, const struct x86_desc *d,
 {
 	unsigned cpl = x86_cpl(s), dpl = x86_desc_dpl(d);
 
-	if (x86_desc_is_conforming(d) ? dpl > cpl :
-					(sel & SEL_RPL) > cpl || dpl != cpl)
+	if (x86_desc_is_conforming(d) ? dpl > cpl
+				      : (sel & SEL_RPL) > cpl || dpl != cpl)
 		return x86_fault_sel(f, X86_GP, sel);
 	return check_code_bits(s, d, sel, f);
 }
@@ -181,8 +181,7 @@ static int through_gate(struct x86_state *s, const struct x86_mem *m,
 		return -1;
 	if (g.inner)
 		return call_inner(s, m, &g, next_rip, f);
-	if (!jmp &&
-	    push_return(s, m, x86_is_long_mode(s), g.size, next_rip, f))
+	if (!jmp && push_return(s, m, x86_is_long_mode(s), g.size, next_rip, f))
 		return -1;
 	load_cs(s, &g.code, g.sel, x86_cpl(s), g.offset);
 	return 0;
@@ -221,8 +220,7 @@ static int through_system(struct x86_state *s, const struct x86_mem *m,
 /* --- JMP and CALL --- */
 
 int x86_jmp_far(struct x86_state *s, const struct x86_mem *m, u16 sel,
-		u64 offset, unsigned opsize, u64 next_rip,
-		struct x86_fault *f)
+		u64 offset, unsigned opsize, u64 next_rip, struct x86_fault *f)
 {
 	struct x86_desc d;
 
@@ -248,8 +246,7 @@ int x86_jmp_far(struct x86_state *s, const struct x86_mem *m, u16 sel,
 }
 
 int x86_call_far(struct x86_state *s, const struct x86_mem *m, u16 sel,
-		 u64 offset, unsigned opsize, u64 next_rip,
-		 struct x86_fault *f)
+		 u64 offset, unsigned opsize, u64 next_rip, struct x86_fault *f)
 {
 	struct x86_desc d;
 

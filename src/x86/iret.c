@@ -9,13 +9,12 @@
 #include "x86/stack.h"
 #include "x86/system.h"
 
-#define FLAGS_ANY                                                        \
-	(FLAG_ARITH | FLAG_TF | FLAG_DF | FLAG_NT)
+#define FLAGS_ANY (FLAG_ARITH | FLAG_TF | FLAG_DF | FLAG_NT)
 #define FLAGS_WIDE (FLAG_RF | FLAG_AC | FLAG_ID) /* beyond 16 bits */
 /* All that EFLAGS can hold, for a return to virtual-8086 mode. */
-#define FLAGS_VM86                                                        \
-	(FLAGS_ANY | FLAGS_WIDE | FLAG_IF | FLAG_IOPL | FLAG_VM |         \
-	 FLAG_VIF | FLAG_VIP)
+#define FLAGS_VM86                                                           \
+	(FLAGS_ANY | FLAGS_WIDE | FLAG_IF | FLAG_IOPL | FLAG_VM | FLAG_VIF | \
+	 FLAG_VIP)
 
 static void pop_flags(struct x86_state *s, u64 popped, u64 mask)
 {

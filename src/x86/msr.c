@@ -126,14 +126,13 @@ static int write_variable_mtrr(struct x86_state *s, u32 index, u64 v,
 	return 0;
 }
 
-static int write_mtrr(struct x86_state *s, u32 msr, u64 v,
-		      struct x86_fault *f)
+static int write_mtrr(struct x86_state *s, u32 msr, u64 v, struct x86_fault *f)
 {
 	int fixed = fixed_mtrr(msr);
 
 	if (is_variable_mtrr(msr))
-		return write_variable_mtrr(s, msr - MSR_IA32_MTRR_PHYSBASE0,
-					   v, f);
+		return write_variable_mtrr(s, msr - MSR_IA32_MTRR_PHYSBASE0, v,
+					   f);
 	if (msr == MSR_IA32_MTRRCAP)
 		return x86_gp(f);
 	if (msr == MSR_IA32_MTRR_DEF_TYPE) {
@@ -175,8 +174,7 @@ static int read_intel(const struct x86_state *s, u32 msr, u64 *v)
 	return X86_MSR_UNKNOWN;
 }
 
-static int write_intel(struct x86_state *s, u32 msr, u64 v,
-		       struct x86_fault *f)
+static int write_intel(struct x86_state *s, u32 msr, u64 v, struct x86_fault *f)
 {
 	switch (msr) {
 	case MSR_IA32_MISC_ENABLE:

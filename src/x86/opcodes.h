@@ -24,7 +24,6 @@ enum opsize_rule {
 	OZ_B, /* 1 */
 	OZ_W, /* 2 */
 	OZ_D, /* 4 */
-	OZ_Q, /* 8 */
 	OZ_S, /* stack: 8 or 2 in 64-bit mode */
 	OZ_N, /* near branch, LGDT: 8 in 64-bit mode */
 	OZ_P, /* the mode's full width: 8 or 4 */
@@ -54,7 +53,6 @@ enum imm_rule {
 	I_UW, /* imm16, unsigned */
 	I_Z, /* 2 or 4 bytes, sign-extended */
 	I_V, /* 2, 4 or 8 bytes */
-	I_J, /* branch displacement of 2 or 4 bytes; 4 in 64-bit mode */
 	I_FAR, /* offset of 2 or 4 bytes, selector */
 	I_ENTER, /* imm16, imm8 */
 	I_MOFFS, /* an absolute address */

@@ -38,7 +38,7 @@
 #define CMOV(cc) \
 	ANY(OP(COPY, REG(GPR, RW), RM(GPR, R), SZ(V, V), FL(CC_##cc)))
 #define SETCC(cc) ANY(OP(COPY, RM(GPR8, W), SZ(B, 1), FL(CC_##cc)))
-#define JCC(cc) ANY(OP(JCC, SZ(N, 0), IMM(J), FL(CC_##cc)))
+#define JCC(cc) ANY(OP(JCC, SZ(N, 0), IMM(Z), FL(CC_##cc)))
 #define PAIR(o, row) [o] = row, [(o) + 1] = row
 
 #define HINT_NOP ANY(OP(NOP, RM(GPR, N), SZ(V, 0), AT(IA_NOACCESS)))

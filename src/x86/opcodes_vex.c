@@ -40,7 +40,8 @@
 	OP(COPY, REG(GPR, W), RM(XMM, R), SZ(Y, m), AT(IA_AVX))
 #define FROM_GPR \
 	OP(COPY, REG(XMM, W), NDS(XMM, R), RM(GPR, R), SZ(Y, V), AT(IA_AVX))
-#define MASK(r) OP(COPY, REG(GPR, W), RMREG(XMM, R), SZ(D, 0), AT(IA_AVX), RULE(r))
+#define MASK \
+	OP(COPY, REG(GPR, W), RMREG(XMM, R), SZ(D, 0), AT(IA_AVX))
 
 /* clang-format off */
 const struct x86_op x86_vex_0f[256][4] = {
@@ -68,7 +69,7 @@ const struct x86_op x86_vex_0f[256][4] = {
 	[0x2d] = PP(BAD, BAD, TO_GPR(4), TO_GPR(8)),
 	[0x2e] = PP(COMIS(4), COMIS(8), BAD, BAD),
 	[0x2f] = PP(COMIS(4), COMIS(8), BAD, BAD),
-	[0x50] = PP(MASK(0), MASK(0), BAD, BAD),
+	[0x50] = PP(MASK, MASK, BAD, BAD),
 	[0x51] = PP(V2(W, R, X, 0, 0), V2(W, R, X, 0, 0), V3(4, 0), V3(8, 0)),
 	[0x52] = PP(V2(W, R, X, 0, 0), BAD, V3(4, 0), BAD),
 	[0x53] = PP(V2(W, R, X, 0, 0), BAD, V3(4, 0), BAD),
@@ -131,7 +132,7 @@ const struct x86_op x86_vex_0f[256][4] = {
 	[0xd4] = INT,
 	[0xd5] = INT,
 	[0xd6] = P66(V2(R, W, 8, 0, L0)),
-	[0xd7] = P66(MASK(0)),
+	[0xd7] = P66(MASK),
 	[0xd8] = INT,
 	[0xd9] = INT,
 	[0xda] = INT,

@@ -24,7 +24,6 @@
 #define RSVD_PHYS (PTE_ADDR & ~X86_PHYS_MASK)
 #define PAT_LARGE BIT64(12)
 
-
 struct path {
 	void *entry[4]; /* host addresses; NULL where there is no RAM */
 	u64 value[4];
@@ -42,8 +41,8 @@ static u64 load_entry(void *p, bool wide)
 {
 	if (unlikely(!p)) /* an empty bus */
 		return wide ? ~0ull : ~0u;
-	return wide ? __atomic_load_n((u64 *)p, __ATOMIC_RELAXED) :
-		      __atomic_load_n((u32 *)p, __ATOMIC_RELAXED);
+	return wide ? __atomic_load_n((u64 *)p, __ATOMIC_RELAXED)
+		    : __atomic_load_n((u32 *)p, __ATOMIC_RELAXED);
 }
 
 static inline void add_entry(struct path *t, void *p, u64 e)
@@ -116,8 +115,8 @@ static bool find_pae(const struct x86_state *s, gva_t lin, x86_phys_fn phys,
 }
 
 /* 32-bit paging with PSE and PSE-36. SDM 3A 4.3 "32-Bit Paging" */
-static bool find_narrow(const struct x86_state *s, gva_t lin,
-			x86_phys_fn phys, void *ctx, struct path *t)
+static bool find_narrow(const struct x86_state *s, gva_t lin, x86_phys_fn phys,
+			void *ctx, struct path *t)
 {
 	gpa_t at = (s->cr3 & 0xfffff000ull) | (lin >> 22 & 0x3ff) << 2;
 	void *p = phys(ctx, at);
@@ -209,8 +208,8 @@ static int page_fault(const struct x86_state *s, gva_t lin, unsigned acc,
 }
 
 /* SDM 3A 4.6 "Access Rights". Fills the permissions of @w. */
-static bool judge(const struct x86_state *s, const struct path *t,
-		  unsigned acc, bool ac, struct x86_walk *w)
+static bool judge(const struct x86_state *s, const struct path *t, unsigned acc,
+		  bool ac, struct x86_walk *w)
 {
 	bool as_user = acc & X86_ACC_USER;
 	bool page_w = t->all & PTE_W;

@@ -79,9 +79,8 @@ int x86_check_data(const struct x86_state *s, const struct x86_mem *m, u16 sel,
 	if (x86_desc_read(s, m, sel, vector, &d, f))
 		return -1;
 	dpl = x86_desc_dpl(&d);
-	if (!x86_desc_is_readable(&d) ||
-	    (!x86_desc_is_conforming(&d) &&
-	     ((sel & SEL_RPL) > dpl || cpl > dpl)))
+	if (!x86_desc_is_readable(&d) || (!x86_desc_is_conforming(&d) &&
+					  ((sel & SEL_RPL) > dpl || cpl > dpl)))
 		return x86_fault_sel(f, vector, sel);
 	if (!x86_desc_present(&d))
 		return x86_fault_sel(f, X86_NP, sel);
@@ -91,8 +90,8 @@ int x86_check_data(const struct x86_state *s, const struct x86_mem *m, u16 sel,
 	return 0;
 }
 
-int x86_load_sreg(struct x86_state *s, const struct x86_mem *m,
-		  enum x86_sreg r, u16 sel, struct x86_fault *f)
+int x86_load_sreg(struct x86_state *s, const struct x86_mem *m, enum x86_sreg r,
+		  u16 sel, struct x86_fault *f)
 {
 	unsigned cpl = x86_cpl(s);
 

@@ -101,9 +101,8 @@ static int push_run(struct x86_stack *k, const struct x86_mem *m, const u64 *v,
 
 /* The stack pointer wraps within the frame, or the frame is long (a call
  * gate's parameters): probe all, then write. */
-static int push_each(struct x86_stack *k, const struct x86_mem *m,
-		     const u64 *v, unsigned count, unsigned size,
-		     struct x86_fault *f)
+static int push_each(struct x86_stack *k, const struct x86_mem *m, const u64 *v,
+		     unsigned count, unsigned size, struct x86_fault *f)
 {
 	gva_t lin[X86_STACK_MAX];
 	u8 buf[8];
@@ -117,8 +116,8 @@ static int push_each(struct x86_stack *k, const struct x86_mem *m,
 	}
 	for (unsigned i = 0; i < count; i++) {
 		put_value(buf, v[i], size);
-		if (m->write(m->ctx, lin[i], buf, size,
-			     X86_ACC_WRITE | k->acc, f))
+		if (m->write(m->ctx, lin[i], buf, size, X86_ACC_WRITE | k->acc,
+			     f))
 			return -1;
 	}
 	return 0;
@@ -132,8 +131,8 @@ int x86_stack_push(struct x86_stack *k, const struct x86_mem *m, const u64 *v,
 					!(k->sp & k->mask));
 
 	BUG_ON(count > X86_STACK_MAX);
-	if (run ? push_run(k, m, v, count, size, f) :
-		  push_each(k, m, v, count, size, f))
+	if (run ? push_run(k, m, v, count, size, f)
+		: push_each(k, m, v, count, size, f))
 		return -1;
 	move_sp(k, 0 - total);
 	return 0;

@@ -36,8 +36,8 @@ static void load_flat(struct x86_seg *seg, u32 sel, u32 attr, unsigned dpl)
 	seg->sel = (u16)sel;
 	seg->base = 0;
 	seg->limit = ~0u;
-	seg->attr = attr | SEG_P | SEG_S | SEG_G | SEG_ACCESSED |
-		    SEG_WRITABLE | dpl << SEG_DPL_SHIFT;
+	seg->attr = attr | SEG_P | SEG_S | SEG_G | SEG_ACCESSED | SEG_WRITABLE |
+		    dpl << SEG_DPL_SHIFT;
 }
 
 /* SEG_WRITABLE is SEG_READABLE in a code segment. */
@@ -93,8 +93,8 @@ int x86_sysret(struct x86_state *s, unsigned opsize, struct x86_fault *f)
 				(sel + 8) | SEL_RPL, 3);
 	} else {
 		s->rip = (u32)rip;
-		load_flat_cs_ss(s, CODE_32, sel | SEL_RPL,
-				(sel + 8) | SEL_RPL, 3);
+		load_flat_cs_ss(s, CODE_32, sel | SEL_RPL, (sel + 8) | SEL_RPL,
+				3);
 	}
 	return 0;
 }

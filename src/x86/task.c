@@ -67,8 +67,8 @@ static gva_t tss_lin(const struct x86_seg *tss, u32 offset)
 	return (u32)(tss->base + offset);
 }
 
-static int read_field(const struct x86_mem *m, const struct task *t,
-		      u32 offset, unsigned width, u32 *v, struct x86_fault *f)
+static int read_field(const struct x86_mem *m, const struct task *t, u32 offset,
+		      unsigned width, u32 *v, struct x86_fault *f)
 {
 	u8 buf[4];
 
@@ -126,9 +126,9 @@ static int read_task(const struct x86_mem *m, struct task *t,
 	for (unsigned i = 0; i < 8; i++)
 		t->gpr[i] = get_field(buf + (2 + i) * w, w);
 	for (unsigned i = 0; i < ARRAY_SIZE(t->sel); i++)
-		t->sel[i] = i < t->l->segments ?
-				    (u16)get_field(buf + (10 + i) * w, w) :
-				    0;
+		t->sel[i] = i < t->l->segments
+				    ? (u16)get_field(buf + (10 + i) * w, w)
+				    : 0;
 	return 0;
 }
 
@@ -201,8 +201,8 @@ static int load_code(struct x86_state *s, const struct x86_mem *m,
 	if (x86_desc_read(s, m, sel, X86_TS, &d, f))
 		return -1;
 	if (!x86_desc_is_code(&d) ||
-	    (x86_desc_is_conforming(&d) ? x86_desc_dpl(&d) > cpl :
-					  x86_desc_dpl(&d) != cpl))
+	    (x86_desc_is_conforming(&d) ? x86_desc_dpl(&d) > cpl
+					: x86_desc_dpl(&d) != cpl))
 		return x86_fault_sel(f, X86_TS, sel);
 	if (!x86_desc_present(&d))
 		return x86_fault_sel(f, X86_NP, sel);
@@ -276,8 +276,8 @@ int x86_task_switch(struct x86_state *s, const struct x86_mem *m, u16 sel,
 		return -1;
 	if (!nested && release_task(s, m, f))
 		return -1;
-	if (!iret && x86_desc_write_type(m, &t.d,
-					 x86_desc_type(&t.d) | TSS_BUSY, f))
+	if (!iret &&
+	    x86_desc_write_type(m, &t.d, x86_desc_type(&t.d) | TSS_BUSY, f))
 		return -1;
 	commit(s, &t, nested);
 

@@ -78,7 +78,7 @@ int x86_verr_verw(struct x86_state *s, const struct x86_mem *m, u16 sel,
 	if (fetch_visible(s, m, sel, zf, &d, f))
 		return -1;
 	if (*zf)
-		*zf = write ? x86_desc_is_writable_data(&d) :
-			      x86_desc_is_readable(&d);
+		*zf = write ? x86_desc_is_writable_data(&d)
+			    : x86_desc_is_readable(&d);
 	return 0;
 }

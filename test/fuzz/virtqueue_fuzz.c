@@ -6,6 +6,10 @@
  * Whatever it did, a reset must bring the device back to where an honest
  * driver is served.
  */
+/* Little memory, for speed. */
+#define RAM_LOW KiB(256)
+#define RAM_HIGH KiB(64)
+
 #include "../unit/dev/driver.h"
 #include "../unit/dev/fake_disk.h"
 #include "dev/virtio_blk_pci.h"

@@ -152,6 +152,7 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 
 /* --- jc.c --- jump caches */
+void jc_drop(struct tcpu *t, gva_t va); /* the entry for @va, if any */
 void jc_flush(struct tcpu *t, enum mmu_index mmu);
 void jc_flush_all(struct tcpu *t);
 void jc_flush_local(struct tcpu *t);

@@ -29,6 +29,15 @@ void jc_flush(struct tcpu *t, enum mmu_index mmu)
 	t->stats.jump_flushes++;
 }
 
+void jc_drop(struct tcpu *t, gva_t va)
+{
+	unsigned i = jc_index(va);
+	struct jc_entry *j = &t->jc[key_mmu(t->key)][i];
+
+	if (j->va == va)
+		j->va = i ? 0 : 1;
+}
+
 void jc_flush_all(struct tcpu *t)
 {
 	for (unsigned i = 0; i < MMU_COUNT; i++)

@@ -199,6 +199,10 @@ u64 run_poll(struct tcpu *t, struct block *b)
 {
 	t->stats.polls++;
 	set_rip(t, t->code_base + (b->gpa & ~PAGE_MASK));
+	/* Entries of dead blocks lead here too; the jump cache has to forget
+	 * them or we would be back at once. */
+	if (b->dead)
+		jc_drop(t, t->v.x86.rip);
 	return run_next(t);
 }
 

@@ -37,14 +37,11 @@ static _Thread_local struct host_alarm *thread_alarm;
 
 static void set_timer(struct host_alarm *a, u64 deadline_ns)
 {
-	struct itimerspec its = { 0 }; /* all zero: disarmed */
+	struct itimerspec its = { 0 };
 
-	if (deadline_ns != NEVER) {
-		/* Zero would disarm, too. */
-		deadline_ns = max_u64(deadline_ns, 1);
-		its.it_value.tv_sec = (time_t)(deadline_ns / 1000000000u);
-		its.it_value.tv_nsec = (long)(deadline_ns % 1000000000u);
-	}
+	deadline_ns = max_u64(deadline_ns, 1); /* 0 would disarm */
+	its.it_value.tv_sec = (time_t)(deadline_ns / 1000000000u);
+	its.it_value.tv_nsec = (long)(deadline_ns % 1000000000u);
 	/* Cannot fail: the timer is ours and the time is well-formed. */
 	timer_settime(a->timer, TIMER_ABSTIME, &its, NULL);
 }
@@ -109,15 +106,6 @@ void host_alarm_set(struct host_alarm *a, u64 deadline_ns)
 		return;
 	a->armed_ns = deadline_ns;
 	set_timer(a, deadline_ns);
-}
-
-void host_alarm_cancel(struct host_alarm *a)
-{
-	a->want_ns = NEVER;
-	if (a->armed_ns == NEVER)
-		return;
-	set_timer(a, NEVER);
-	a->armed_ns = NEVER;
 }
 
 void host_alarm_destroy(struct host_alarm *a)

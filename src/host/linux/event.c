@@ -24,6 +24,27 @@ void host_event_set(struct host_event *e)
 		futex_wake_one(&e->state);
 }
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+
+/* The thread sanitizer holds signal handlers back until the thread makes a call
+ * of the C library that it knows; a handler may be what we wait for. */
+static long sleep_while_waited(struct host_event *e, u64 deadline_ns)
+{
+#ifdef __SANITIZE_THREAD__
+	u64 soon = host_now_ns() + 1000000;
+
+	if (soon < deadline_ns) {
+		futex_wait(&e->state, WAITED, soon);
+		return 0;
+	}
+#endif
+	return futex_wait(&e->state, WAITED, deadline_ns);
+}
+
 bool host_event_wait(struct host_event *e, u64 deadline_ns)
 {
 	for (;;) {
@@ -34,7 +55,7 @@ bool host_event_wait(struct host_event *e, u64 deadline_ns)
 					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 		if (was == SET)
 			break;
-		if (futex_wait(&e->state, WAITED, deadline_ns) == -ETIMEDOUT)
+		if (sleep_while_waited(e, deadline_ns) == -ETIMEDOUT)
 			break;
 	}
 	return __atomic_exchange_n(&e->state, CLEAR, __ATOMIC_ACQ_REL) == SET;

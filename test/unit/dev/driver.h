@@ -59,8 +59,8 @@ static inline void driver_probe(struct driver *d, struct machine *m, u8 devfn)
 	d->devfn = devfn;
 	cfg_write(m, devfn, 0x10, (u32)BAR0_AT, 4);
 	cfg_write(m, devfn, 0x14, (u32)BAR1_AT, 4);
-	cfg_write(m, devfn, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
-		  2);
+	cfg_write(m, devfn, PCI_COMMAND,
+		  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
 	d->common = driver_part(d, 1);
 	d->notify = driver_part(d, 2);
 	d->isr = driver_part(d, 3);

@@ -14,8 +14,10 @@
 #include "vm/clock.h"
 #include "vm/gmem.h"
 
+#ifndef RAM_LOW
 #define RAM_LOW MiB(1)
 #define RAM_HIGH MiB(1)
+#endif
 
 struct machine {
 	struct gmem mem;
@@ -30,9 +32,8 @@ struct machine {
 	u64 msi_addr;
 	u32 msi_data;
 	unsigned resets;
-	u64 written_bytes; /* told by gmem_written */
 	bool written_bad; /* it was told of something that is not RAM */
-	u8 *written_map; /* a byte for each of RAM: was it told of? */
+	u8 *told; /* RAM as the engine knows it: copied when it is told */
 };
 
 static inline void machine_irq(void *m, unsigned input, bool level)
@@ -59,9 +60,8 @@ static inline void machine_written(void *ctx, gpa_t gpa, u64 len)
 	struct machine *m = ctx;
 	hva_t p = gmem_hva(&m->mem, gpa, len);
 
-	m->written_bytes += len;
 	if (p)
-		memset(m->written_map + (p - m->mem.ram), 1, len);
+		memcpy(m->told + (p - m->mem.ram), p, len);
 	else
 		m->written_bad = true;
 }
@@ -78,7 +78,7 @@ static inline void machine_init(struct machine *m)
 				.low_bytes = RAM_LOW, .high_bytes = RAM_HIGH,
 				.fd = -1, .written = machine_written,
 				.written_ctx = m };
-	m->written_map = calloc(1, RAM_LOW + RAM_HIGH);
+	m->told = calloc(1, RAM_LOW + RAM_HIGH);
 	m->msi = (struct msi_sink){ machine_msi, m };
 	bus_init(&m->pio, "pio", 16);
 	bus_init(&m->mmio, "mmio", 40);
@@ -97,7 +97,7 @@ static inline void machine_fini(struct machine *m)
 	piix3_class.fini(&m->isa.pci.dev);
 	pci_host_class.fini(&m->host.pci.dev);
 	free(m->mem.ram);
-	free(m->written_map);
+	free(m->told);
 }
 
 /* Configuration space by the ports, as a driver has it. */

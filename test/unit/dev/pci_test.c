@@ -63,7 +63,7 @@ static void test_ports(struct machine *m)
 	bus_write(&m->pio, 0xcf8, 0x00000000, 4);
 	tap_equal(bus_read(&m->pio, 0xcfc, 4), 0xffffffff, "not enabled");
 	bus_write(&m->pio, 0xcf8, 0x80000003, 4);
-	tap_equal(bus_read(&m->pio, 0xcf8, 4), 0x80000000, "address reads back");
+	tap_equal(bus_read(&m->pio, 0xcf8, 4), 0x80000000, "reads back");
 	bus_write(&m->pio, 0xcf8, 0xaa, 1);
 	tap_equal(bus_read(&m->pio, 0xcf8, 4), 0x80000000, "dwords only");
 

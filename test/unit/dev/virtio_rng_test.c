@@ -39,7 +39,7 @@ int main(void)
 	tap_check(m.mem.ram[0x20000] == 0x77 && m.mem.ram[0x20063] == 0x77 &&
 			  !m.mem.ram[0x20064] && m.mem.ram[0x3001b] == 0x77 &&
 			  !m.mem.ram[0x3001c], "in the right places");
-	tap_check(m.written_map[0x20000] && m.written_map[0x3001b], "told");
+	tap_check(m.told[0x20000] == 0x77 && m.told[0x3001b] == 0x77, "told");
 	put_desc(&d, 0, 0x20000, 0x40000, D_WRITE, 0);
 	put_avail(&d, 0);
 	kick(&d);

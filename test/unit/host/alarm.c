@@ -67,14 +67,9 @@ static void test_moved(struct host_alarm *a)
 	host_alarm_set(a, host_now_ns() + 3 * MS);
 	tap_check(busy(50 * MS), "and can be taken back");
 
-	host_alarm_set(a, host_now_ns() + 3 * MS);
-	host_alarm_cancel(a);
-	tap_check(!busy(20 * MS), "cancelled");
-	host_alarm_set(a, host_now_ns() + 3 * MS);
-	tap_check(busy(50 * MS), "and set again");
 	host_alarm_set(a, ~0ull - 1);
 	tap_check(!busy(5 * MS), "the end of time is far");
-	tap_equal(rings - before, 4, "rings in all");
+	tap_equal(rings - before, 3, "rings in all");
 }
 
 /* Thousands of moves, with signals between: none may get lost. */

@@ -78,7 +78,9 @@ static void test_tables(void)
 	small = host_alloc(0);
 	tap_check(small != NULL, "nothing is an allocation too");
 	host_free(small);
+#ifndef __SANITIZE_ADDRESS__ /* which ends the process instead */
 	tap_check(!host_alloc(~(size_t)0 / 2), "too much is NULL");
+#endif
 }
 
 /* The guest's vector registers live through the heap. */

@@ -84,72 +84,96 @@ static void enumerate_modrm(struct run *r, u8 *buf, size_t at,
 	}
 }
 
-static void enumerate_legacy(struct run *r)
+static const u8 prefix_tab[][4] = {
+	{ 0 },
+	{ 1, 0x66 },
+	{ 1, 0xf3 },
+	{ 1, 0xf2 },
+	{ 1, 0x48 },
+	{ 1, 0xf0 },
+	{ 1, 0x67 },
+	{ 1, 0x41 },
+	{ 1, 0x44 },
+	{ 1, 0x40 },
+	{ 1, 0x4f },
+	{ 1, 0x2e },
+	{ 1, 0x36 },
+	{ 1, 0x64 },
+	{ 1, 0x65 },
+	{ 2, 0x66, 0x48 },
+	{ 2, 0xf3, 0x48 },
+	{ 2, 0xf2, 0x48 },
+	{ 2, 0xf3, 0x41 },
+	{ 2, 0x66, 0xf3 },
+	{ 2, 0x66, 0xf2 },
+	{ 2, 0xf2, 0xf3 },
+	{ 2, 0xf3, 0xf2 },
+	{ 2, 0xf0, 0x66 },
+	{ 2, 0xf0, 0xf3 },
+	{ 2, 0xf0, 0x48 },
+	{ 2, 0x48, 0x66 },
+	{ 2, 0x42, 0x67 },
+	{ 2, 0x67, 0x66 },
+	{ 2, 0x64, 0x3e },
+	{ 3, 0x66, 0xf3, 0x48 },
+	{ 3, 0x66, 0xf2, 0x4d },
+};
+
+static const u8 map_tab[][4] = {
+	{ 0 },
+	{ 1, 0x0f },
+	{ 2, 0x0f, 0x38 },
+	{ 2, 0x0f, 0x3a },
+};
+
+static void enumerate_map(struct run *r, enum x86_code_size size,
+			  const u8 *prefix, const u8 *map, unsigned step)
 {
-	static const u8 prefix_tab[][4] = {
-		{ 0 }, { 1, 0x66 }, { 1, 0xf3 }, { 1, 0xf2 }, { 1, 0x48 },
-		{ 1, 0xf0 }, { 1, 0x67 }, { 1, 0x41 }, { 1, 0x44 },
-		{ 1, 0x40 }, { 2, 0x66, 0x48 }, { 2, 0xf3, 0x48 },
-		{ 2, 0xf2, 0x48 }, { 2, 0x66, 0xf3 }, { 2, 0x66, 0xf2 },
-		{ 2, 0xf2, 0xf3 }, { 2, 0xf3, 0xf2 }, { 1, 0x2e }, { 1, 0x36 },
-		{ 1, 0x64 }, { 1, 0x65 }, { 2, 0xf0, 0x66 }, { 2, 0xf0, 0xf3 },
-		{ 2, 0xf0, 0x48 }, { 1, 0x4f }, { 2, 0x48, 0x66 },
-		{ 2, 0x42, 0x67 }, { 2, 0x67, 0x66 }, { 2, 0x64, 0x3e },
-		{ 3, 0x66, 0xf3, 0x48 }, { 3, 0x66, 0xf2, 0x4d },
-		{ 2, 0xf3, 0x41 },
-	};
-	static const u8 map_tab[][4] = {
-		{ 0 }, { 1, 0x0f }, { 2, 0x0f, 0x38 }, { 2, 0x0f, 0x3a },
-	};
 	u8 buf[64] = { 0 };
+	size_t at = prefix[0];
 
-	for (size_t s = 0; s < ARRAY_SIZE(size_tab); s++)
-	for (size_t p = 0; p < ARRAY_SIZE(prefix_tab); p++)
-	for (size_t m = 0; m < ARRAY_SIZE(map_tab); m++)
+	memcpy(buf, prefix + 1, 3);
+	memcpy(buf + at, map + 1, 3);
+	at += map[0];
 	for (unsigned op = 0; op < 256; op++) {
-		size_t at = prefix_tab[p][0];
-
-		memcpy(buf, prefix_tab[p] + 1, 3);
-		memcpy(buf + at, map_tab[m] + 1, 3);
-		at += map_tab[m][0];
-		buf[at++] = (u8)op;
-		/* 7 is coprime to 256: other bytes under other prefixes */
-		enumerate_modrm(r, buf, at, size_tab[s],
-				r->full || p < 6 ? 1 : 7);
+		buf[at] = (u8)op;
+		enumerate_modrm(r, buf, at + 1, size, step);
 	}
 }
 
-static void enumerate_vex(struct run *r)
+static void enumerate_legacy(struct run *r, enum x86_code_size size)
 {
-	u8 buf[64] = { 0 };
+	for (size_t p = 0; p < ARRAY_SIZE(prefix_tab); p++)
+		for (size_t m = 0; m < ARRAY_SIZE(map_tab); m++)
+			enumerate_map(r, size, prefix_tab[p], map_tab[m],
+				      r->full || p < 6 ? 1 : 7);
+}
 
-	for (size_t s = 0; s < ARRAY_SIZE(size_tab); s++)
-	for (unsigned map = 0; map < 6; map++)
-	for (unsigned b2 = 0; b2 < 256; b2++) {
-		unsigned vvvv = b2 >> 3 & 15;
+/* C4, then C5, with every setting of the last prefix byte. */
+static void enumerate_vex(struct run *r, enum x86_code_size size)
+{
+	u8 buf[64] = { 0xc4 };
 
-		/* none, and a few registers */
-		if (vvvv != 15 && vvvv != 12 && vvvv != 3)
+	for (unsigned n = 0; n < 6 * 256 * 256; n++) {
+		unsigned map = n >> 16, vex = n >> 8 & 255,
+			 vvvv = vex >> 3 & 15;
+
+		/* vvvv: none; a register; bit 3 alone; two more */
+		if (!r->full && vvvv != 15 && vvvv != 12 && vvvv != 7 &&
+		    vvvv != 3)
 			continue;
-		for (unsigned op = 0; op < 256; op++) {
-			buf[0] = 0xc4;
-			buf[1] = (u8)(0xe0 | map);
-			if (b2 & 1)
-				buf[1] ^= size_tab[s] == X86_CODE64 ? 0xa0 :
-								      0x20;
-			buf[2] = (u8)b2;
-			buf[3] = (u8)op;
-			enumerate_modrm(r, buf, 4, size_tab[s],
-					r->full ? 1 : 5);
-		}
+		buf[1] = (u8)(0xe0 | map);
+		if (vex & 1)
+			buf[1] ^= size == X86_CODE64 ? 0xa0 : 0x20;
+		buf[2] = (u8)vex;
+		buf[3] = (u8)n;
+		enumerate_modrm(r, buf, 4, size, r->full ? 1 : 5);
 	}
-	for (size_t s = 0; s < ARRAY_SIZE(size_tab); s++)
-	for (unsigned b1 = 0; b1 < 256; b1++)
-	for (unsigned op = 0; op < 256; op++) {
-		buf[0] = 0xc5;
-		buf[1] = (u8)b1;
-		buf[2] = (u8)op;
-		enumerate_modrm(r, buf, 3, size_tab[s], 53);
+	buf[0] = 0xc5;
+	for (unsigned n = 0; n < 256 * 256; n++) {
+		buf[1] = (u8)(n >> 8);
+		buf[2] = (u8)n;
+		enumerate_modrm(r, buf, 3, size, 53);
 	}
 }
 
@@ -202,9 +226,11 @@ int main(void)
 	r.full = getenv("DOPPEL_TEST_FULL") != NULL;
 	if (!oracle_init(&r.oracle))
 		return 1;
-	enumerate_legacy(&r);
+	for (size_t i = 0; i < ARRAY_SIZE(size_tab); i++)
+		enumerate_legacy(&r, size_tab[i]);
 	claim(&r, "legacy opcodes");
-	enumerate_vex(&r);
+	for (size_t i = 0; i < ARRAY_SIZE(size_tab); i++)
+		enumerate_vex(&r, size_tab[i]);
 	claim(&r, "VEX opcodes");
 	random_bytes(&r);
 	claim(&r, "random bytes");

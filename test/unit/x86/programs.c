@@ -21,9 +21,8 @@ static bool walk_sections(const uint8_t *image, size_t n, program_text_fn fn,
 	const Elf64_Shdr *sh;
 
 	if (n < sizeof(*eh) || memcmp(eh->e_ident, ELFMAG, SELFMAG) ||
-	    eh->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    eh->e_machine != EM_X86_64 || eh->e_shoff > n ||
-	    (n - eh->e_shoff) / sizeof(*sh) < eh->e_shnum)
+	    eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != EM_X86_64 ||
+	    eh->e_shoff > n || (n - eh->e_shoff) / sizeof(*sh) < eh->e_shnum)
 		return true;
 	sh = (const void *)(image + eh->e_shoff);
 	for (unsigned i = 0; i < eh->e_shnum; i++)

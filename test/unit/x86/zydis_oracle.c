@@ -5,7 +5,8 @@
  */
 #include "zydis_oracle.h"
 
-#include <Zydis/Zydis.h>
+#include "zydis_class.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,203 +45,6 @@ void oracle_fini(struct oracle *o)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(o->decoder); i++)
 		free(o->decoder[i]);
-}
-
-/* Instructions that guests are not shown. */
-static bool is_hidden(const ZydisDecodedInstruction *z)
-{
-	switch (z->encoding) {
-	case ZYDIS_INSTRUCTION_ENCODING_LEGACY:
-	case ZYDIS_INSTRUCTION_ENCODING_VEX:
-		break;
-	default:
-		return true;
-	}
-	switch (z->mnemonic) {
-	case ZYDIS_MNEMONIC_VMCALL:
-	case ZYDIS_MNEMONIC_VMMCALL:
-		return false;
-	case ZYDIS_MNEMONIC_RSM: /* #UD outside of SMM */
-	case ZYDIS_MNEMONIC_FEMMS:
-		return true;
-	default:
-		break;
-	}
-	if (z->meta.isa_set == ZYDIS_ISA_SET_LWP)
-		return true;
-	switch (z->meta.isa_ext) {
-	case ZYDIS_ISA_EXT_AMD3DNOW:
-	case ZYDIS_ISA_EXT_AMD_INVLPGB:
-	case ZYDIS_ISA_EXT_AMX_BF16:
-	case ZYDIS_ISA_EXT_AMX_INT8:
-	case ZYDIS_ISA_EXT_AMX_TILE:
-	case ZYDIS_ISA_EXT_AVX512EVEX:
-	case ZYDIS_ISA_EXT_AVX512VEX:
-	case ZYDIS_ISA_EXT_AVX_VNNI:
-	case ZYDIS_ISA_EXT_CET:
-	case ZYDIS_ISA_EXT_CLZERO:
-	case ZYDIS_ISA_EXT_ENQCMD:
-	case ZYDIS_ISA_EXT_FMA4:
-	case ZYDIS_ISA_EXT_HRESET:
-	case ZYDIS_ISA_EXT_KEYLOCKER:
-	case ZYDIS_ISA_EXT_KEYLOCKER_WIDE:
-	case ZYDIS_ISA_EXT_KNC:
-	case ZYDIS_ISA_EXT_KNCE:
-	case ZYDIS_ISA_EXT_KNCV:
-	case ZYDIS_ISA_EXT_MCOMMIT:
-	case ZYDIS_ISA_EXT_MONITOR:
-	case ZYDIS_ISA_EXT_MONITORX:
-	case ZYDIS_ISA_EXT_MOVDIR:
-	case ZYDIS_ISA_EXT_MPX:
-	case ZYDIS_ISA_EXT_PADLOCK:
-	case ZYDIS_ISA_EXT_PCONFIG:
-	case ZYDIS_ISA_EXT_PKU:
-	case ZYDIS_ISA_EXT_PT:
-	case ZYDIS_ISA_EXT_RDPRU:
-	case ZYDIS_ISA_EXT_RTM:
-	case ZYDIS_ISA_EXT_SERIALIZE:
-	case ZYDIS_ISA_EXT_SGX:
-	case ZYDIS_ISA_EXT_SGX_ENCLV:
-	case ZYDIS_ISA_EXT_SMX:
-	case ZYDIS_ISA_EXT_SNP:
-	case ZYDIS_ISA_EXT_SSE4A:
-	case ZYDIS_ISA_EXT_SVM:
-	case ZYDIS_ISA_EXT_TBM:
-	case ZYDIS_ISA_EXT_TDX:
-	case ZYDIS_ISA_EXT_TSX_LDTRK:
-	case ZYDIS_ISA_EXT_UINTR:
-	case ZYDIS_ISA_EXT_VMFUNC:
-	case ZYDIS_ISA_EXT_VTX:
-	case ZYDIS_ISA_EXT_WAITPKG:
-	case ZYDIS_ISA_EXT_XOP:
-	case ZYDIS_ISA_EXT_XSAVES:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* What may not simply be copied, by name; whatever is not here may be. */
-static const struct {
-	u16 mnemonic;
-	u8 cls;
-} class_tab[] = {
-#define C(m, c) { ZYDIS_MNEMONIC_##m, X86_C_##c }
-	C(NOP, NOP), C(PAUSE, NOP), C(PREFETCH, NOP), C(PREFETCHNTA, NOP),
-	C(PREFETCHT0, NOP), C(PREFETCHT1, NOP), C(PREFETCHT2, NOP),
-	C(PREFETCHW, NOP), C(PREFETCHWT1, NOP), C(ENDBR32, NOP),
-	C(ENDBR64, NOP), C(CLDEMOTE, NOP),
-	C(JB, JCC), C(JBE, JCC), C(JL, JCC), C(JLE, JCC), C(JNB, JCC),
-	C(JNBE, JCC), C(JNL, JCC), C(JNLE, JCC), C(JNO, JCC), C(JNP, JCC),
-	C(JNS, JCC), C(JNZ, JCC), C(JO, JCC), C(JP, JCC), C(JS, JCC),
-	C(JZ, JCC), C(JCXZ, LOOP), C(JECXZ, LOOP), C(JRCXZ, LOOP),
-	C(LOOP, LOOP), C(LOOPE, LOOP), C(LOOPNE, LOOP),
-	C(PUSHA, PUSHA), C(PUSHAD, PUSHA), C(POPA, POPA), C(POPAD, POPA),
-	C(PUSHF, PUSHF), C(PUSHFD, PUSHF), C(PUSHFQ, PUSHF), C(POPF, POPF),
-	C(POPFD, POPF), C(POPFQ, POPF), C(ENTER, ENTER), C(LEAVE, LEAVE),
-	C(LDS, LOAD_FAR_PTR), C(LES, LOAD_FAR_PTR), C(LFS, LOAD_FAR_PTR),
-	C(LGS, LOAD_FAR_PTR), C(LSS, LOAD_FAR_PTR), C(IRET, IRET),
-	C(IRETD, IRET), C(IRETQ, IRET), C(INT, INT), C(INT3, INT3),
-	C(INTO, INTO), C(INT1, INT1), C(BOUND, BOUND), C(SYSCALL, SYSCALL),
-	C(SYSRET, SYSRET), C(SYSENTER, SYSENTER), C(SYSEXIT, SYSEXIT),
-	C(CLI, CLI), C(STI, STI), C(CLD, CLD), C(STD, STD), C(CLAC, CLAC),
-	C(STAC, STAC), C(MOVSB, STRING), C(MOVSW, STRING), C(MOVSQ, STRING),
-	C(CMPSB, STRING), C(CMPSW, STRING), C(CMPSQ, STRING),
-	C(SCASB, STRING), C(SCASW, STRING), C(SCASD, STRING),
-	C(SCASQ, STRING), C(LODSB, STRING), C(LODSW, STRING),
-	C(LODSD, STRING), C(LODSQ, STRING), C(STOSB, STRING),
-	C(STOSW, STRING), C(STOSD, STRING), C(STOSQ, STRING),
-	C(INSB, INS_OUTS), C(INSW, INS_OUTS), C(INSD, INS_OUTS),
-	C(OUTSB, INS_OUTS), C(OUTSW, INS_OUTS), C(OUTSD, INS_OUTS),
-	C(IN, IN_OUT), C(OUT, IN_OUT), C(LMSW, LMSW), C(CLTS, CLTS),
-	C(SMSW, SMSW), C(LGDT, LGDT_LIDT), C(LIDT, LGDT_LIDT),
-	C(SGDT, SGDT_SIDT), C(SIDT, SGDT_SIDT), C(LLDT, LLDT), C(LTR, LTR),
-	C(SLDT, SLDT), C(STR, STR), C(LAR, LAR), C(LSL, LSL), C(VERR, VERR),
-	C(VERW, VERW), C(ARPL, ARPL), C(INVLPG, INVLPG), C(INVPCID, INVPCID),
-	C(INVD, INVD), C(WBINVD, INVD), C(RDMSR, RDMSR), C(WRMSR, WRMSR),
-	C(RDPMC, RDPMC), C(RDTSC, RDTSC), C(RDTSCP, RDTSCP),
-	C(RDPID, RDPID), C(CPUID, CPUID), C(XGETBV, XGETBV),
-	C(XSETBV, XSETBV), C(SWAPGS, SWAPGS), C(RDFSBASE, FSGSBASE),
-	C(RDGSBASE, FSGSBASE), C(WRFSBASE, FSGSBASE),
-	C(WRGSBASE, FSGSBASE), C(HLT, HLT), C(VMCALL, VMCALL),
-	C(VMMCALL, VMCALL), C(XSAVE, XSAVE), C(XSAVE64, XSAVE),
-	C(XSAVEOPT, XSAVE), C(XSAVEOPT64, XSAVE), C(XSAVEC, XSAVE),
-	C(XSAVEC64, XSAVE), C(XRSTOR, XRSTOR), C(XRSTOR64, XRSTOR),
-	C(FXSAVE, FXSAVE), C(FXSAVE64, FXSAVE), C(FXRSTOR, FXRSTOR),
-	C(FXRSTOR64, FXRSTOR), C(FNSTENV, FNSTENV), C(FNSAVE, FNSAVE),
-	C(FLDENV, FLDENV), C(FRSTOR, FRSTOR), C(AAA, BCD), C(AAS, BCD),
-	C(AAM, BCD), C(AAD, BCD), C(DAA, BCD), C(DAS, BCD), C(SALC, BCD),
-	C(XLAT, XLAT), C(MASKMOVQ, MASKMOV), C(MASKMOVDQU, MASKMOV),
-	C(VMASKMOVDQU, MASKMOV), C(VMASKMOVPS, VMASKMOV),
-	C(VMASKMOVPD, VMASKMOV), C(VPMASKMOVD, VMASKMOV),
-	C(VPMASKMOVQ, VMASKMOV), C(VGATHERDPD, VSIB), C(VGATHERDPS, VSIB),
-	C(VGATHERQPD, VSIB), C(VGATHERQPS, VSIB), C(VPGATHERDD, VSIB),
-	C(VPGATHERDQ, VSIB), C(VPGATHERQD, VSIB), C(VPGATHERQQ, VSIB),
-	C(UD0, UD), C(UD1, UD), C(UD2, UD),
-#undef C
-};
-
-static enum x86_class expected_class(const ZydisDecodedInstruction *z,
-				     const ZydisDecodedOperand *ops)
-{
-	static u8 by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1];
-	bool far = z->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
-	bool rel = ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-	ZydisRegisterClass c0 = ZydisRegisterGetClass(ops[0].reg.value);
-	ZydisRegisterClass c1 = ZydisRegisterGetClass(ops[1].reg.value);
-
-	if (!by_mnemonic[ZYDIS_MNEMONIC_NOP])
-		for (size_t i = 0; i < ARRAY_SIZE(class_tab); i++)
-			by_mnemonic[class_tab[i].mnemonic] = class_tab[i].cls;
-	if (ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER)
-		c0 = ZYDIS_REGCLASS_INVALID;
-	if (ops[1].type != ZYDIS_OPERAND_TYPE_REGISTER)
-		c1 = ZYDIS_REGCLASS_INVALID;
-	switch (z->mnemonic) {
-	case ZYDIS_MNEMONIC_JMP:
-		return far ? X86_C_JMP_FAR : rel ? X86_C_JMP : X86_C_JMP_IND;
-	case ZYDIS_MNEMONIC_CALL:
-		return far ? X86_C_CALL_FAR :
-		       rel ? X86_C_CALL :
-			     X86_C_CALL_IND;
-	case ZYDIS_MNEMONIC_RET:
-		return far ? X86_C_RET_FAR : X86_C_RET;
-	case ZYDIS_MNEMONIC_PUSH:
-		return c0 == ZYDIS_REGCLASS_SEGMENT ? X86_C_PUSH_SREG :
-						      X86_C_PUSH;
-	case ZYDIS_MNEMONIC_POP:
-		return c0 == ZYDIS_REGCLASS_SEGMENT ? X86_C_POP_SREG :
-						      X86_C_POP;
-	case ZYDIS_MNEMONIC_MOV:
-		if (c0 == ZYDIS_REGCLASS_SEGMENT)
-			return X86_C_MOV_TO_SREG;
-		if (c1 == ZYDIS_REGCLASS_SEGMENT)
-			return X86_C_MOV_FROM_SREG;
-		if (c0 == ZYDIS_REGCLASS_CONTROL ||
-		    c1 == ZYDIS_REGCLASS_CONTROL)
-			return X86_C_MOV_CR;
-		if (c0 == ZYDIS_REGCLASS_DEBUG || c1 == ZYDIS_REGCLASS_DEBUG)
-			return X86_C_MOV_DR;
-		return X86_C_COPY;
-	case ZYDIS_MNEMONIC_MOVSD: /* two instructions of one name */
-	case ZYDIS_MNEMONIC_CMPSD:
-		return z->meta.category == ZYDIS_CATEGORY_STRINGOP ?
-			       X86_C_STRING :
-			       X86_C_COPY;
-	case ZYDIS_MNEMONIC_BT:
-	case ZYDIS_MNEMONIC_BTS:
-	case ZYDIS_MNEMONIC_BTR:
-	case ZYDIS_MNEMONIC_BTC:
-		return ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY && !rel &&
-				       ops[1].type ==
-					       ZYDIS_OPERAND_TYPE_REGISTER ?
-			       X86_C_BT_MEM :
-			       X86_C_COPY;
-	default:
-		if (by_mnemonic[z->mnemonic])
-			return by_mnemonic[z->mnemonic];
-		return X86_C_COPY;
-	}
 }
 
 /* Kind and number of a Zydis register, in our terms. */
@@ -326,8 +130,7 @@ static unsigned compare_memory(const struct x86_insn *i,
 	if (gpr_or_none(op->mem.base) != i->base ||
 	    gpr_or_none(op->mem.index) != i->index)
 		diff |= D_ADDR;
-	if (i->index != X86_BASE_NONE &&
-	    log2_scale(op->mem.scale) != i->scale)
+	if (i->index != X86_BASE_NONE && log2_scale(op->mem.scale) != i->scale)
 		diff |= D_ADDR;
 	/* Zydis sign-extends absolute addresses, silicon does not. */
 	if (i->attr & IA_MOFFS && i->adsize < 8)
@@ -363,17 +166,17 @@ static unsigned compare_register(const ZydisDecodedOperand *op, u8 kind, u8 num,
 /* General registers that Zydis names in operands that no byte of the
  * instruction encodes. */
 static void implicit_gprs(const ZydisDecodedInstruction *z,
-			  const ZydisDecodedOperand *ops,
-			  unsigned *read, unsigned *written)
+			  const ZydisDecodedOperand *ops, unsigned *read,
+			  unsigned *written)
 {
 	bool string = z->meta.category == ZYDIS_CATEGORY_STRINGOP ||
 		      z->meta.category == ZYDIS_CATEGORY_IOSTRINGOP;
 	unsigned id;
 
 	*read = *written = 0;
-	if (string && z->attributes &
-			      (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
-			       ZYDIS_ATTRIB_HAS_REPNE))
+	if (string &&
+	    z->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
+			     ZYDIS_ATTRIB_HAS_REPNE))
 		*read = *written = BIT(X86_RCX);
 	for (unsigned n = 0; n < z->operand_count; n++) {
 		const ZydisDecodedOperand *op = &ops[n];
@@ -516,8 +319,8 @@ static unsigned compare_flags(const struct x86_insn *i,
 	const ZydisAccessedFlags *f = z->cpu_flags;
 	u32 tested = f->tested & FLAG_ARITH;
 	u32 undefined = f->undefined & FLAG_ARITH;
-	u32 written = (f->modified | f->set_0 | f->set_1 | f->undefined) &
-		      FLAG_ARITH;
+	u32 written =
+		(f->modified | f->set_0 | f->set_1 | f->undefined) & FLAG_ARITH;
 
 	for (size_t n = 0; n < ARRAY_SIZE(flag_tab); n++)
 		if (flag_tab[n].mnemonic == z->mnemonic) {
@@ -717,7 +520,8 @@ static const struct {
 	{ ZYDIS_MNEMONIC_VMMCALL, 0, D_IMPL, "a hypercall's ABI" },
 	{ ZYDIS_MNEMONIC_CRC32, IN(0F38, 0xf1), D_SIZE, "size of the source" },
 	{ ZYDIS_MNEMONIC_FNSTSW, 0, D_SIZE, "writes AX whatever 66 says" },
-	{ ZYDIS_MNEMONIC_CVTPD2PI, 0, D_ATTR, "aligned: so the manuals, and tried" },
+	{ ZYDIS_MNEMONIC_CVTPD2PI, 0, D_ATTR,
+	  "aligned: so the manuals, and tried" },
 	{ ZYDIS_MNEMONIC_CVTTPD2PI, 0, D_ATTR, "the same" },
 };
 
@@ -737,8 +541,8 @@ static void describe(const u8 *p, const struct x86_insn *i,
 		     char *why, size_t n)
 {
 	static const char *const name_tab[] = {
-		"valid", "len", "class", "addr", "bytes", "acc", "reg",
-		"impl",	 "flags", "imm", "size", "attr",
+		"valid", "len",	 "class", "addr", "bytes", "acc",
+		"reg",	 "impl", "flags", "imm",  "size",  "attr",
 	};
 	size_t at;
 
@@ -754,9 +558,8 @@ static void describe(const u8 *p, const struct x86_insn *i,
 		 " (ours: %s mem %u acc %u,%u,%u,%u opsize %u impl %x,%x "
 		 "flags %x,%x,%x)",
 		 x86_class_name(i->cls), i->mem_bytes, i->mem_acc, i->reg_acc,
-		 i->rm_acc, i->vvvv_acc, i->opsize, i->impl_read,
-		 i->impl_write, i->flags_read, i->flags_written,
-		 i->flags_maybe);
+		 i->rm_acc, i->vvvv_acc, i->opsize, i->impl_read, i->impl_write,
+		 i->flags_read, i->flags_written, i->flags_maybe);
 }
 
 unsigned oracle_compare(const struct oracle *o, const u8 *p, size_t avail,
@@ -771,10 +574,10 @@ unsigned oracle_compare(const struct oracle *o, const u8 *p, size_t avail,
 	unsigned diff = 0;
 
 	memset(&z, 0, sizeof(z));
-	theirs = ZYAN_SUCCESS(ZydisDecoderDecodeFull(o->decoder[size], p, avail,
-						     &z, ops));
+	theirs = ZYAN_SUCCESS(
+		ZydisDecoderDecodeFull(o->decoder[size], p, avail, &z, ops));
 	*len = 1;
-	if (theirs && is_hidden(&z))
+	if (theirs && oracle_is_hidden(&z))
 		theirs = false;
 	if (r != X86_DECODE_OK || !theirs) {
 		if (theirs) {
@@ -786,15 +589,15 @@ unsigned oracle_compare(const struct oracle *o, const u8 *p, size_t avail,
 		}
 		if (diff)
 			describe(p, &insn, size,
-				 theirs ? ZydisMnemonicGetString(z.mnemonic) :
-					  x86_class_name(insn.cls),
+				 theirs ? ZydisMnemonicGetString(z.mnemonic)
+					: x86_class_name(insn.cls),
 				 diff, why, why_size);
 		return diff;
 	}
 	*len = insn.len;
 	if (insn.len != z.length)
 		diff |= D_LEN;
-	if (insn.cls != expected_class(&z, ops))
+	if (insn.cls != oracle_class(&z, ops))
 		diff |= D_CLASS;
 	diff |= compare_operands(&insn, &z, ops);
 	diff |= compare_flags(&insn, &z, ops);
