@@ -179,6 +179,7 @@ void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 	c->desc = bytes | tr->n << MISS_INSN_SHIFT |
 		  (u32)tr->mmu << MISS_MMU_SHIFT |
 		  (tr->seg_now == X86_SS ? MISS_STACK : 0) |
+		  (tr->i->attr & IA_ALIGN ? MISS_ALIGNED : 0) |
 		  (acc & ACC_W ? MISS_WRITE : 0) |
 		  (acc & ACC_R ? MISS_READ : 0);
 }
