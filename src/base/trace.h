@@ -45,7 +45,20 @@ enum trace_category {
 /* Bit n: category n is on. Written before the first vCPU runs. */
 extern u32 trace_mask;
 
-/* Prints one line "name: ..." to the log (host_log). */
+/* Where lines go (host_log_trace in a process); NULL drops them. Written
+ * before the first vCPU runs, too. */
+extern void (*trace_sink)(const char *line);
+
+/* As on the command line, and a few words about it. */
+const char *trace_name(enum trace_category c);
+const char *trace_help(enum trace_category c);
+
+/* Disassembles @n bytes at @p, which run at @addr in code of size @mode (2, 4
+ * or 8), into @text; supplied by the command line. NULL: none. */
+extern bool (*trace_disassemble)(const u8 *p, unsigned n, u64 addr,
+				 unsigned mode, char *text, size_t size);
+
+/* Prints one line "name: ..." through trace_sink. */
 void trace_print(enum trace_category c, const char *fmt, ...)
 	PRINTF_LIKE(2, 3);
 

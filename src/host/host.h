@@ -5,24 +5,28 @@
  * this and nothing of the host itself (cmd/ and backend/ excepted).
  *
  * Errors are negative errno values. Functions may be called from any thread
- * unless said otherwise.
+ * unless said otherwise. All of them preserve the vector registers and x87
+ * state of their caller, which may be the guest's.
  */
 #ifndef DOPPEL_HOST_HOST_H
 #define DOPPEL_HOST_HOST_H
 
 #include "base/base.h"
+#include "base/cpuid_regs.h"
 #include "base/err.h"
 
 /* --- log --- one line, newline added; safe from any thread. */
 enum host_log_level { HOST_LOG_ERROR, HOST_LOG_WARN, HOST_LOG_INFO,
 		      HOST_LOG_TRACE };
 void host_log(enum host_log_level level, const char *line);
+void host_log_trace(const char *line); /* HOST_LOG_TRACE, for trace_sink */
 /* Where lines of HOST_LOG_TRACE and others go; default is stderr. */
 void host_log_to_fd(int fd);
 /* The terminal is raw: lines end in CR LF. */
 void host_log_raw(bool raw);
 
-/* --- heap --- zeroed; NULL when there is none. free accepts NULL. */
+/* --- heap --- zeroed, 16-byte aligned; NULL when there is none. free accepts
+ * NULL. */
 void *host_alloc(size_t bytes) MUST_CHECK;
 void host_free(void *p);
 
@@ -31,14 +35,17 @@ void host_free(void *p);
  * committed until touched. *@fd stays open until host_ram_free. */
 int host_ram_alloc(u64 bytes, hva_t *p, int *fd) MUST_CHECK;
 void host_ram_free(hva_t p, u64 bytes, int fd);
-/* Gives the pages back; they read as zero afterwards. */
+/* Gives [@p, @p + @bytes), which is at @offset of the file, back to the host;
+ * it reads as zero afterwards. Whole pages. */
 int host_ram_discard(hva_t p, u64 bytes, int fd, u64 offset);
 /* Private zero pages, lazily committed, for big tables. */
 void *host_pages_alloc(u64 bytes) MUST_CHECK;
 void host_pages_free(void *p, u64 bytes);
 
 /* --- code memory --- two views of one file: never writable where it is
- * executable. *@rx and *@rw are @bytes long (a multiple of 2 MiB). */
+ * executable. *@rx and *@rw are @bytes long (a multiple of 2 MiB). Where the
+ * host lets us, rx is so near to the program's own code that a rel32 call
+ * reaches it: host_code_reaches(). */
 struct host_code {
 	u8 *rx;
 	u8 *rw;
@@ -46,6 +53,8 @@ struct host_code {
 };
 int host_code_alloc(struct host_code *c, u64 bytes) MUST_CHECK;
 void host_code_free(struct host_code *c);
+/* Can a rel32 branch anywhere in @c->rx reach @target? */
+bool host_code_reaches(const struct host_code *c, const void *target);
 
 /* --- clock --- */
 u64 host_now_ns(void); /* monotonic, of unknown origin */
@@ -60,7 +69,6 @@ static inline u64 host_tsc(void)
 }
 
 /* --- processor --- */
-struct x86_cpuid_regs;
 void host_cpuid(u32 leaf, u32 subleaf, struct x86_cpuid_regs *r);
 unsigned host_cpu_count(void);
 /* The gs base of the calling thread, through which generated code reaches
@@ -98,7 +106,13 @@ bool host_event_wait(struct host_event *e, u64 deadline_ns);
 struct host_alarm;
 int host_alarm_create(struct host_alarm **a, void (*fn)(void *), void *arg)
 	MUST_CHECK;
-void host_alarm_set(struct host_alarm *a, u64 deadline_ns); /* ~0: never */
+/*
+ * Replaces the deadline; ~0 is never. Cheap when the new deadline is later
+ * than the old one: no system call is made, the signal comes at the old time
+ * and is not passed on.
+ */
+void host_alarm_set(struct host_alarm *a, u64 deadline_ns);
+/* On its own thread; @fn is not called any more. NULL is fine. */
 void host_alarm_destroy(struct host_alarm *a);
 
 /* --- processor faults in generated code ---
@@ -119,5 +133,9 @@ typedef bool (*host_fault_fn)(struct host_fault *f);
 int host_fault_install(host_fault_fn fn) MUST_CHECK;
 
 /* --- stopping --- a bug of ours: logs and aborts (see base.h). */
+
+/* @fn is called once when the process is about to die of a bug or a fault that
+ * is nobody's: as a signal handler, on any thread. NULL: nothing is. */
+void host_on_crash(void (*fn)(void));
 
 #endif

@@ -8,6 +8,12 @@
 
 #include "base/base.h"
 
+/* A run of memory; laid out as Linux's struct iovec. */
+struct iov {
+	void *base;
+	size_t len;
+};
+
 /* --- console --- bytes to and from a person or a file. */
 struct console {
 	const struct console_ops *ops;
@@ -29,22 +35,19 @@ struct console_ops {
 /* --- disk --- */
 #define DISK_SECTOR 512u
 
-struct disk_iov {
-	void *base;
-	size_t len;
-};
-
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH };
 
 struct disk_request {
 	enum disk_op op;
 	u64 offset; /* bytes, a multiple of DISK_SECTOR */
-	struct disk_iov *iov; /* valid until done */
+	struct iov *iov; /* valid until done; their sum is whole sectors */
 	unsigned iov_count;
 	/* Called once with 0 or a negative errno: with the device lock held,
-	 * from any thread, perhaps before submit returns. */
+	 * from any thread, perhaps before submit returns. It may submit this
+	 * request again, changed, or others. */
 	void (*done)(struct disk_request *r, int status);
 	struct disk_request *next; /* the back end's */
+	u64 progress; /* the back end's */
 };
 
 struct disk {
@@ -57,7 +60,11 @@ struct disk_ops {
 	/* With the device lock held. Flush completes after all writes that
 	 * completed before it are on stable storage. */
 	void (*submit)(struct disk *d, struct disk_request *r);
-	/* Waits for everything under way, then frees. */
+	/* With the device lock held, which it lets go of while it waits:
+	 * returns when nothing is under way. For resets and saving. */
+	void (*drain)(struct disk *d);
+	/* Waits for everything under way, then frees. Without the device
+	 * lock; the device must still exist. */
 	void (*close)(struct disk *d);
 };
 

@@ -27,11 +27,17 @@ struct bus_range {
 	bool active;
 };
 
+struct vcpu;
+
 struct bus {
 	const char *name;
 	unsigned address_bits;
 	struct bus_range *head; /* sorted by .first, no overlaps */
 	struct bus_range *last_hit;
+	/* The processor whose access is under way: vm_mmio_*() and vm_pio_*()
+	 * set it around bus_read() and bus_write(). NULL for anybody else's.
+	 * Each processor finds its own local APIC at the same address. */
+	struct vcpu *cpu;
 };
 
 void bus_init(struct bus *b, const char *name, unsigned address_bits);
@@ -49,7 +55,6 @@ void bus_write(struct bus *b, u64 addr, u64 value, unsigned bytes);
 /*
  * MSRs of devices. A handler returns false for #GP.
  */
-struct vcpu;
 struct msr_range {
 	u32 first, last;
 	bool (*read)(void *dev, struct vcpu *v, u32 msr, u64 *value);

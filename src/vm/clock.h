@@ -15,7 +15,10 @@
 #define CLOCK_NEVER (~0ull)
 
 struct clock {
-	u64 origin_ns; /* host time that is VM time 0 */
+	u64 origin_ns; /* host time that is VM time 0, while running */
+	u64 stopped_ns; /* VM time at which it stands still */
+	bool running;
+	bool in_run; /* clock_run is at work and will call rearm itself */
 	struct list timers; /* armed, sorted by deadline */
 	/* Told when the earliest deadline changes; may be NULL. */
 	void (*rearm)(void *ctx, u64 deadline_ns);
@@ -30,15 +33,24 @@ struct timer {
 	void *arg;
 };
 
-void clock_init(struct clock *c);
+void clock_init(struct clock *c); /* stands still at 0 */
+/* Time goes on / stands still. Doing it twice is harmless. */
+void clock_start(struct clock *c);
+void clock_stop(struct clock *c);
 u64 clock_now_ns(const struct clock *c); /* VM time */
 /* VM time of the earliest armed timer, or CLOCK_NEVER. */
 u64 clock_next_ns(const struct clock *c);
-/* Runs what is due; with the device lock held. */
+/*
+ * Runs each timer that is due, once; with the device lock held. A timer that
+ * arms itself for the past again has to wait for the next call, so that a
+ * guest's absurd period cannot hold us here.
+ */
 void clock_run(struct clock *c);
+/* GUEST: deadlines may lie beyond the end of host time: that is never. */
 static inline u64 clock_to_host_ns(const struct clock *c, u64 vm_ns)
 {
-	return vm_ns == CLOCK_NEVER ? CLOCK_NEVER : vm_ns + c->origin_ns;
+	return vm_ns < CLOCK_NEVER - c->origin_ns ? vm_ns + c->origin_ns :
+						    CLOCK_NEVER;
 }
 
 void timer_init(struct timer *t, struct clock *c,

@@ -10,6 +10,7 @@
 #define DOPPEL_VM_VCPU_H
 
 #include "base/base.h"
+#include "base/stats.h"
 #include "host/host.h"
 #include "x86/state.h"
 
@@ -22,7 +23,8 @@ struct intr_ops {
 	/* Acknowledges and returns the vector of the interrupt to deliver
 	 * now, or -1 if there is none after all. */
 	int (*ack)(void *dev);
-	/* CR8 and the task priority are one register (TPR[7:4]). */
+	/* CR8 and the task priority are one register: @tpr is all of it, so
+	 * CR8 is tpr >> 4 and writing CR8 sets tpr to CR8 << 4. */
 	u8 (*get_tpr)(void *dev);
 	void (*set_tpr)(void *dev, u8 tpr);
 };
@@ -34,7 +36,18 @@ struct intr_ops {
 #define VCPU_REQ_SIPI BIT(3) /* vector in v->sipi_vector */
 #define VCPU_REQ_TIMER BIT(4) /* timers of the VM's clock are due */
 #define VCPU_REQ_STOP BIT(5) /* leave the run loop: the VM ends or pauses */
-#define VCPU_REQ_ENGINE BIT(6) /* work queued by the engine itself */
+#define VCPU_REQ_ENGINE BIT(6) /* work queued by the engine itself; left
+				* alone while the vCPU waits for SIPI */
+
+struct vcpu_stats {
+	u64 exits_request, exits_hlt;
+	u64 sleeps, idle_ns;
+	u64 timer_runs;
+	u64 pio, mmio, msr; /* accesses that reached the buses */
+};
+
+extern const struct stat_desc vcpu_stat_tab[];
+extern const size_t vcpu_stat_count;
 
 struct vcpu {
 	struct x86_state x86;
@@ -47,9 +60,17 @@ struct vcpu {
 	u32 request; /* atomic, VCPU_REQ_* */
 	u8 sipi_vector;
 	struct host_event wake; /* for a halted vCPU */
-	struct host_alarm *alarm;
+	struct host_alarm *alarm; /* vCPU 0: the VM's clock */
 	struct host_thread *thread;
+	u32 poll_ns; /* how long to look for work before the next sleep */
+	struct vcpu_stats stats;
 };
+
+/* The vCPU's thread; @arg is the struct vcpu (vcpu.c, for vm_start). */
+void vcpu_thread(void *arg);
+/* clock.rearm: makes vCPU 0 look at the clock when @deadline_ns (VM time) has
+ * come. With the device lock held. */
+void vcpu_clock_rearm(void *vm, u64 deadline_ns);
 
 /*
  * Sets request bits and makes the vCPU see them soon: kicks the engine and

@@ -48,6 +48,12 @@ struct vm {
 	unsigned cpu_count;
 
 	struct host_mutex lock;
+	/* The vCPU that holds the lock by one of the vm_*() below; NULL if
+	 * nobody does, or somebody else. Written by the holder. */
+	struct vcpu *lock_vcpu;
+	u64 alarm_ns; /* host time at which vCPU 0 looks at the clock */
+	bool spare_cpu; /* more on the host than in here: waiting may poll */
+	u64 stopped_tsc; /* host TSC when the vCPUs stopped */
 	u32 end; /* enum vm_end; atomic, first one wins */
 	int exit_code;
 	char why[256];
@@ -66,21 +72,33 @@ int vm_init(struct vm *vm, const struct vm_config *c, struct err *e)
 	MUST_CHECK;
 void vm_fini(struct vm *vm); /* after vm_join; zeroes are fine */
 
-/* Starts a thread for each vCPU / waits until they have all ended. */
+/*
+ * Starts a thread for each vCPU, and time / waits until the threads have all
+ * ended, and stops time. After vm_pause and vm_join, vm_start goes on from
+ * where the machine was.
+ */
 int vm_start(struct vm *vm, struct err *e) MUST_CHECK;
 void vm_join(struct vm *vm);
+/* Makes all vCPUs leave their run loops without ending the machine. Any
+ * thread, signal handlers too. */
+void vm_pause(struct vm *vm);
+/* Waits until the machine ends (vm->end). One thread at a time. */
+void vm_wait(struct vm *vm);
 
 /* Resets processors and devices in place; only while no vCPU runs. */
 void vm_reset(struct vm *vm);
 
 /*
  * Ends the run; the first reason wins. Callable from vCPU threads, other
- * threads and signal handlers (vm_end only).
+ * threads and signal handlers.
  */
 void vm_stop(struct vm *vm, enum vm_end how);
 /* Kills the guest for what silicon has no answer to, or what the monitor
  * cannot do. The caller goes on with a harmless value. */
 void vm_kill(struct vm *vm, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* As vm_stop, and leaves a sentence in vm->why. Not for signal handlers. */
+void vm_stop_because(struct vm *vm, enum vm_end how, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
 
 static inline bool vm_is_ending(const struct vm *vm)
 {

@@ -7,11 +7,8 @@
 #define DOPPEL_X86_CPUID_H
 
 #include "base/base.h"
+#include "base/cpuid_regs.h"
 #include "x86/state.h"
-
-struct x86_cpuid_regs {
-	u32 eax, ebx, ecx, edx;
-};
 
 /* Reads a leaf of the host; supplied by the host floor (or a test). */
 typedef void (*x86_cpuid_fn)(u32 leaf, u32 subleaf, struct x86_cpuid_regs *r);
@@ -33,7 +30,11 @@ struct x86_cpuid {
 	u64 tsc_hz;
 	/* Bits that CR4, XCR0 and EFER accept; derived from the leaves. */
 	u64 cr4_valid, xcr0_valid, efer_valid;
-	unsigned phys_bits; /* MAXPHYADDR shown */
+	unsigned phys_bits; /* MAXPHYADDR shown: X86_PHYS_BITS */
+	bool intel; /* the vendor shown; for struct x86_state's .intel */
+	/* EAX of leaf 0x40000001 (KVM's features): set by the board at any
+	 * time before the guest runs. */
+	u32 kvm_features;
 };
 
 /* Builds the model from the host's leaves. @cpus 1 to 255; @tsc_hz > 0. */

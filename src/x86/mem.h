@@ -34,6 +34,12 @@ struct x86_mem {
 	int (*probe)(void *ctx, gva_t lin, unsigned len, unsigned acc,
 		     struct x86_fault *f);
 	void *ctx;
+	/*
+	 * Reads guest physical memory (PAE's page-directory pointers are
+	 * checked when CR3 is loaded); false where there is no RAM. May be
+	 * NULL: then the check is left to the walk.
+	 */
+	bool (*read_phys)(void *ctx, gpa_t gpa, void *buf, unsigned len);
 };
 
 #endif

@@ -12,6 +12,17 @@
 #include "x86/state.h"
 
 /*
+ * MAXPHYADDR, the same on every host: guest RAM is far smaller, CPUID shows
+ * this width, and a constant keeps the reserved-bit masks of the walk so too.
+ */
+#define X86_PHYS_BITS 46
+#define X86_PHYS_MASK (BIT64(X86_PHYS_BITS) - 1)
+
+/* Reserved in PAE's page-directory-pointer entries: all but P, PWT, PCD, the
+ * ignored bits 11:9 and the address. SDM 3A 4.4.1 "PDPTE Registers" */
+#define X86_PDPTE_RSVD (0x1e6ull | ~X86_PHYS_MASK)
+
+/*
  * Host address of the 8 bytes of guest physical memory at @gpa (8-aligned;
  * 4-aligned and 4 bytes for 32-bit tables), or NULL where there is no RAM (a
  * read then gives all ones, as an empty bus does).

@@ -61,6 +61,13 @@ struct x86_state {
 	u8 intr_shadow; /* X86_SHADOW_* */
 	u8 nmi_pending, nmi_masked;
 
+	/*
+	 * Where the vendors' processors differ in what they do (SYSCALL and
+	 * SYSENTER above all), behave as Intel's; else as AMD's. Copied from
+	 * struct x86_cpuid by whoever makes the processor; survives resets.
+	 */
+	bool intel;
+
 	u8 xsave[X86_XSAVE_BYTES] __attribute__((aligned(64)));
 };
 
@@ -68,6 +75,10 @@ struct x86_state {
 struct x86_fault {
 	u8 vector; /* enum x86_vector */
 	bool has_error;
+	/* For x86_deliver of INT n, INT3, INTO, INT1: the instruction's
+	 * length. If the delivery itself faults, that fault's frame points at
+	 * the instruction and not behind it. Else 0. */
+	u8 insn_len;
 	u32 error;
 	u64 cr2; /* for X86_PF */
 };

@@ -38,7 +38,9 @@ int x86_verr_verw(struct x86_state *s, const struct x86_mem *m, u16 sel,
 		  bool write, bool *zf, struct x86_fault *f);
 
 /* --- far transfers (far.c) --- @next_rip: address after the instruction.
- * @opsize 2, 4 or 8 bytes. On success s->rip, CS (SS, RSP..) are new. */
+ * @opsize 2, 4 or 8 bytes. On success s->rip, CS (SS, RSP..) are new. A
+ * task switch (outside long mode; x86_deliver can make one too) also changes
+ * CR3, LDTR and CR0.TS: whoever caches translations compares CR3. */
 int x86_jmp_far(struct x86_state *s, const struct x86_mem *m, u16 sel,
 		u64 offset, unsigned opsize, u64 next_rip,
 		struct x86_fault *f);
@@ -50,8 +52,8 @@ int x86_ret_far(struct x86_state *s, const struct x86_mem *m, unsigned opsize,
 int x86_iret(struct x86_state *s, const struct x86_mem *m, unsigned opsize,
 	     struct x86_fault *f);
 
-/* --- fast system calls (syscall.c) --- @next_rip as above. #UD and #GP
- * conditions follow AMD (see the head of syscall.c). */
+/* --- fast system calls (syscall.c) --- @next_rip as above. Where
+ * the vendors differ, s->intel chooses (see the head of syscall.c). */
 int x86_syscall(struct x86_state *s, u64 next_rip, struct x86_fault *f);
 int x86_sysret(struct x86_state *s, unsigned opsize, struct x86_fault *f);
 int x86_sysenter(struct x86_state *s, struct x86_fault *f);
@@ -70,7 +72,11 @@ enum x86_event_kind {
  * Delivers one event through the IDT (or the real-mode table): pushes the
  * frame with s->rip and s->rflags, switches stack and privilege, sets CR2 for
  * #PF, DR6 as it stands. s->rip must already be what is to be pushed: the
- * faulting instruction, or the next one for traps, INT n and interrupts.
+ * faulting instruction, or the next one for traps, INT n (with
+ * event->insn_len set) and interrupts.
+ *
+ * The caller has seen to IF, shadows and priorities; sets nmi_masked for an
+ * NMI; and raises #GP(0) itself for INT n in virtual-8086 mode with IOPL < 3.
  *
  * If delivery itself faults: 0 is returned all the same when the combination
  * could be delivered (benign, contributory and page faults combine to #DF as

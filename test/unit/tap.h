@@ -32,10 +32,15 @@ tap_check_at(const char *file, int line, bool ok, const char *fmt, ...)
 /* One claim, with a printf-style name. Returns whether it held. */
 #define tap_check(cond, ...) tap_check_at(__FILE__, __LINE__, cond, __VA_ARGS__)
 
+/* Two numbers, each evaluated once. */
 #define tap_equal(got, want, name)                                         \
-	tap_check_at(__FILE__, __LINE__, (got) == (want),                  \
-		     "%s: got 0x%llx, want 0x%llx", name,                  \
-		     (unsigned long long)(got), (unsigned long long)(want))
+	({                                                                 \
+		unsigned long long got_ = (unsigned long long)(got);       \
+		unsigned long long want_ = (unsigned long long)(want);     \
+		tap_check_at(__FILE__, __LINE__, got_ == want_,            \
+			     "%s: got 0x%llx, want 0x%llx", name, got_,    \
+			     want_);                                       \
+	})
 
 /* Prints the plan; the exit status for main. */
 static inline int tap_done(void)

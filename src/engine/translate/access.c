@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * access.c - memory operands: effective address, segment, software TLB.
+ *
+ * The check, with flags SAVED, for an access of n bytes:
+ *
+ *	T1  = (T0 >> 12) & (entries - 1)	pext where it is quick
+ *	T0 -= tag[T1]
+ *	cmp T0, 4096 - n ; ja cold		wrong page, or it crosses pages
+ *	T0 += host[T1]
+ *
+ * Cold code calls the miss stub, which returns with the host address in T0
+ * either here, or (a write that had to go to the bounce buffer) to a copy of
+ * the rest of the instruction followed by the commit.
+ */
+#include "engine/translate/trans.h"
+
+/* base + index * scale + disp with guest registers replaced. */
+static void lea_guest(struct trans *tr)
+{
+	const struct x86_insn *i = tr->i;
+	struct emit *e = &tr->e;
+	unsigned base = 0xff, index = 0xff;
+	bool wide = i->adsize == 8;
+
+	if (i->base != X86_BASE_NONE) {
+		int h = host_reg(i->base);
+
+		base = h < 0 ? T0 : (unsigned)h;
+		if (h < 0)
+			load_guest(tr, T0, i->base);
+	}
+	if (i->index != X86_BASE_NONE) {
+		int h = host_reg(i->index);
+
+		index = h < 0 ? T1 : (unsigned)h;
+		if (h < 0)
+			load_guest(tr, T1, i->index);
+	}
+	if (base == 0xff && index == 0xff)
+		emit_mov_imm(e, T0, wide ? (u64)i->disp : (u32)i->disp);
+	else if (index == 0xff && i->disp == 0 && wide)
+		emit_mov(e, T0, base);
+	else
+		emit_lea(e, wide, T0, base, index, i->scale, (s32)i->disp);
+	if (i->adsize == 2) {
+		/* movzwl %r10w, %r10d */
+		emit8(e, 0x45);
+		emit8(e, 0x0f);
+		emit8(e, 0xb7);
+		emit8(e, 0xd2);
+	}
+}
+
+void access_offset(struct trans *tr)
+{
+	const struct x86_insn *i = tr->i;
+
+	if (i->attr & IA_MOFFS) {
+		emit_mov_imm(&tr->e, T0, (u64)i->disp);
+	} else if (i->base == X86_BASE_RIP) {
+		s64 off = (s64)tr->next + i->disp;
+
+		emit_gs(&tr->e, true, OP_MOV, T0, GS(code_base));
+		if (off == (s32)off) {
+			emit_lea(&tr->e, i->adsize == 8, T0, T0, 0xff, 0,
+				 (s32)off);
+		} else {
+			emit_mov_imm(&tr->e, T1, (u64)off);
+			emit_lea(&tr->e, i->adsize == 8, T0, T0, T1, 0, 0);
+		}
+	} else {
+		lea_guest(tr);
+	}
+}
+
+static struct cold *cold_add(struct trans *tr, int kind, u8 *from)
+{
+	struct cold *c;
+
+	if (tr->cold_count == TRANS_MAX_COLD) {
+		tr->failed = true;
+		return NULL;
+	}
+	c = &tr->cold[tr->cold_count++];
+	*c = (struct cold){ .kind = kind, .from = from, .insn = (u8)tr->n };
+	return c;
+}
+
+static void segment_cold(struct trans *tr, u8 *from, unsigned seg)
+{
+	struct cold *c = cold_add(tr, COLD_SEGMENT, from);
+
+	if (c)
+		c->desc = seg | tr->n << MISS_INSN_SHIFT;
+}
+
+void access_segment(struct trans *tr, unsigned seg, unsigned bytes,
+		    unsigned acc)
+{
+	struct emit *e = &tr->e;
+	u32 sc = GS(segcache[0]) + seg * (u32)sizeof(struct segcache);
+	u32 may = sc + (acc & ACC_W ? offsetof(struct segcache, may[1]) :
+				      offsetof(struct segcache, may[0]));
+	bool flat_seg = seg != X86_FS && seg != X86_GS;
+
+	tr->seg_now = seg;
+	if (in_long_code(tr)) {
+		if (!flat_seg) {
+			flags_need_saved(tr);
+			emit_gs(e, true, ALU_ADD, T0,
+				GS(v.x86.seg[0].base) +
+					seg * (u32)sizeof(struct x86_seg));
+			/* An address size of 32 bits cuts the offset only. */
+		}
+		return;
+	}
+	if ((tr->key & KEY_FLAT) && flat_seg &&
+	    !(seg == X86_CS && (acc & ACC_W)))
+		return;
+	flags_need_saved(tr);
+	emit_gs(e, true, ALU_CMP, T0, may);
+	segment_cold(tr, emit_jcc_fwd(e, CC_B), seg);
+	emit_lea(e, true, T1, T0, 0xff, 0, (s32)bytes - 1);
+	emit_gs(e, true, ALU_CMP, T1, may + 8);
+	segment_cold(tr, emit_jcc_fwd(e, CC_A), seg);
+	emit_gs(e, false, ALU_ADD, T0, sc + offsetof(struct segcache, base));
+}
+
+/* SDM 3A 6.15 "Interrupt 17 - Alignment Check Exception": by operand size. */
+static void alignment_check(struct trans *tr, unsigned bytes)
+{
+	struct emit *e = &tr->e;
+	unsigned unit = bytes == 10 ? 8 : bytes;
+
+	if (!(tr->key & KEY_ALIGN) || unit < 2 || unit > 8)
+		return;
+	emit8(e, 0x41);
+	emit8(e, 0xf7);
+	emit8(e, 0xc2); /* test $imm32, %r10d */
+	emit32(e, unit - 1);
+	segment_cold(tr, emit_jcc_fwd(e, CC_NE), FAULT_ALIGN);
+}
+
+/* T1 = index of the TLB entry for T0. */
+static void tlb_index(struct trans *tr)
+{
+	struct emit *e = &tr->e;
+
+	emit_mov(e, T1, T0);
+	/* shr $12, %r11 */
+	emit8(e, 0x49);
+	emit8(e, 0xc1);
+	emit8(e, 0xeb);
+	emit8(e, PAGE_SHIFT);
+	emit_ri(e, false, 4, T1, TLB_ENTRIES - 1);
+}
+
+void access_check(struct trans *tr, unsigned bytes, unsigned acc)
+{
+	struct emit *e = &tr->e;
+	u32 tlb = GS(tlb[0]) + tr->mmu * (u32)sizeof(struct tlb);
+	u32 tag = tlb + (acc & ACC_W ? offsetof(struct tlb, write_tag) :
+				       offsetof(struct tlb, read_tag));
+	struct cold *c;
+
+	flags_need_saved(tr);
+	alignment_check(tr, bytes);
+	tlb_index(tr);
+	emit_gs8(e, true, ALU_SUB, T0, T1, tag);
+	emit_ri(e, true, 7, T0, (s32)(PAGE_SIZE - bytes));
+	c = cold_add(tr, COLD_MISS, emit_jcc_fwd(e, CC_A));
+	emit_gs8(e, true, ALU_ADD, T0, T1,
+		 tlb + offsetof(struct tlb, host));
+	tr->flags = FLAGS_SAVED;
+	if (!c)
+		return;
+	c->resume = e->p;
+	c->desc = bytes | tr->n << MISS_INSN_SHIFT |
+		  (u32)tr->mmu << MISS_MMU_SHIFT |
+		  (tr->seg_now == X86_SS ? MISS_STACK : 0) |
+		  (tr->i->attr & IA_ALIGN ? MISS_ALIGNED : 0) |
+		  (acc & ACC_W ? MISS_WRITE : 0) |
+		  (acc & ACC_R ? MISS_READ : 0);
+}
+
+void access_operand(struct trans *tr, unsigned bytes, unsigned acc)
+{
+	flags_need_saved(tr);
+	access_offset(tr);
+	access_segment(tr, tr->i->seg, bytes, acc);
+	access_check(tr, bytes, acc);
+}
+
+void access_end(struct trans *tr)
+{
+	for (unsigned k = 0; k < tr->cold_count; k++) {
+		struct cold *c = &tr->cold[k];
+
+		if (c->kind == COLD_MISS && c->insn == tr->n && !c->end &&
+		    (c->desc & MISS_WRITE)) {
+			c->end = tr->e.p;
+			c->flags = tr->flags;
+		}
+	}
+}

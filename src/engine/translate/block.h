@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * block.h - one translated block: where its guest code is, where its host
+ * code is, how it is left, and what connects it to others.
+ */
+#ifndef DOPPEL_TRANSLATE_BLOCK_H
+#define DOPPEL_TRANSLATE_BLOCK_H
+
+#include "base/base.h"
+#include "base/list.h"
+#include "x86/insn.h"
+
+#define BLOCK_MAX_INSNS 48
+
+/* Where the arithmetic flags are; see tcpu.h. */
+enum flags_at { FLAGS_HOST = 1, FLAGS_SAVED = 2, FLAGS_BOTH = 3 };
+
+struct block;
+
+/* A direct exit: a jump that can be chained to the block it leads to. */
+struct block_exit {
+	struct block *from;
+	struct block *to; /* NULL: not chained */
+	struct list link; /* in to->incoming */
+	u8 *patch; /* the 4 bytes of its rel32, as executed */
+	u8 *unlinked; /* where it jumps when not chained */
+	s32 target; /* offset from the block's code_base */
+	u8 flags; /* enum flags_at on leaving */
+	bool backward;
+};
+
+/* What a fault needs to know of each guest instruction of a block. */
+struct insn_meta {
+	u16 guest; /* offset of its first byte from the block's start */
+	u16 flags_saved; /* at its native instruction, flags_ax is good */
+	u32 host; /* offset of its first host byte in the block */
+};
+
+/* An instruction that is carried out in C. */
+struct tcpu;
+enum callout_result {
+	CALLOUT_NEXT, /* go on with the next instruction of the block */
+	CALLOUT_DONE, /* ... which may need other code: find its block */
+	CALLOUT_LEAVE, /* x86.rip is new: find the block for it */
+};
+struct callout {
+	enum callout_result (*fn)(struct tcpu *t, struct callout *c);
+	u64 at; /* offset of the instruction from code_base */
+	u64 next; /* offset of what follows */
+	struct x86_insn insn;
+};
+
+struct block {
+	gpa_t gpa; /* of the first byte */
+	u32 key;
+	u16 guest_bytes;
+	u16 insn_count;
+	gpa_t gpa2; /* the second page's, if the last insn crosses; or ~0 */
+
+	u8 *host; /* as executed */
+	u32 host_bytes;
+	u32 entry_pref; /* offsets of the entries; the other is at 0 */
+	u32 entry_nopoll;
+	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */
+	bool dead;
+	u8 *poll_exit; /* as executed: leaves at the block's start */
+
+	struct block *hash_next;
+	struct block *page_next[2]; /* in the lists of the code pages */
+	struct list incoming; /* struct block_exit that are chained to us */
+	struct block_exit exits[2];
+	unsigned exit_count;
+	struct insn_meta *meta; /* in order of host address */
+	u16 meta_count;
+};
+
+static inline u8 *block_entry(const struct block *b, u8 flags, bool poll)
+{
+	if (!(flags & b->pref))
+		return b->host;
+	return b->host + (poll ? b->entry_pref : b->entry_nopoll);
+}
+
+#endif

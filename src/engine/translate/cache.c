@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache.c - the memory of translated code: a ring of segments, the oldest of
+ * which is emptied when room is needed.
+ *
+ * Two views of one file: what is executed is never writable. Block records
+ * and their tables live in an arena beside each segment and go with it.
+ */
+#include "base/fmt.h"
+#include "engine/translate/engine.h"
+
+#define ARENA_CHUNK KiB(64)
+
+struct arena_chunk {
+	struct arena_chunk *next;
+	size_t used;
+	_Alignas(16) u8 bytes[];
+};
+
+void *cache_arena(struct segment *s, size_t bytes)
+{
+	size_t room = ARENA_CHUNK - sizeof(struct arena_chunk);
+	struct arena_chunk *c = s->arena;
+	void *p;
+
+	bytes = align_up(bytes, 16);
+	if (bytes > room)
+		return NULL;
+	if (!c || c->used + bytes > room) {
+		c = host_alloc(ARENA_CHUNK);
+		if (!c)
+			return NULL;
+		c->next = s->arena;
+		s->arena = c;
+	}
+	p = c->bytes + c->used;
+	c->used += bytes;
+	return p;
+}
+
+static void arena_free(struct segment *s)
+{
+	struct arena_chunk *c = s->arena, *next;
+
+	for (; c; c = next) {
+		next = c->next;
+		host_free(c);
+	}
+	s->arena = NULL;
+}
+
+int cache_init(struct engine *e, struct err *err)
+{
+	u64 bytes = e->options.code_cache_bytes;
+	u64 each;
+	int rc;
+
+	if (!bytes)
+		bytes = CACHE_DEFAULT_BYTES;
+	bytes = max_u64(bytes, CACHE_MIN_BYTES);
+	if (bytes > GiB(1))
+		return err_set(err, -EINVAL,
+			       "a code cache of more than 1G cannot be reached "
+			       "by direct jumps; choose less");
+	rc = host_code_alloc(&e->code, align_up(bytes, MiB(2)));
+	if (rc < 0)
+		return err_set(err, rc,
+			       "no memory for a code cache of %llu MiB; try "
+			       "--code-cache with less",
+			       (unsigned long long)(bytes >> 20));
+	e->rw_offset = (uintptr_t)e->code.rw - (uintptr_t)e->code.rx;
+	each = align_down((bytes - STUB_BYTES) / CACHE_SEGMENTS, 64);
+	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
+		e->seg[i].rx = e->code.rx + STUB_BYTES + i * each;
+		e->seg[i].bytes = each;
+	}
+	return 0;
+}
+
+void cache_fini(struct engine *e)
+{
+	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
+		arena_free(&e->seg[i]);
+		host_free(e->seg[i].blocks);
+	}
+	if (e->code.rx)
+		host_code_free(&e->code);
+}
+
+static void segment_empty(struct engine *e, struct segment *s)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		struct block *b = s->blocks[i];
+
+		if (b->dead)
+			continue;
+		link_break(e, b);
+		smc_forget(e, b);
+		table_remove(e, b);
+	}
+	s->count = 0;
+	s->used = 0;
+	arena_free(s);
+	e->epoch++;
+}
+
+static void engine_flush_jumps(struct engine *e)
+{
+	for (unsigned i = 0; i < e->vm->cpu_count; i++)
+		jc_flush_all(tcpu_of(e->vm->cpus[i]));
+}
+
+static u32 engine_random(struct engine *e)
+{
+	e->random = e->random * 1664525u + 1013904223u;
+	return e->random >> 16;
+}
+
+struct segment *cache_reserve(struct engine *e, u64 bytes)
+{
+	struct segment *s = &e->seg[e->current];
+	bool evict = s->bytes - s->used < bytes;
+
+	/* For tests: evict although there is room, now and then. */
+	if (e->options.random_evict && engine_random(e) % 64 == 0) {
+		e->current = engine_random(e) % CACHE_SEGMENTS;
+		evict = true;
+	} else if (evict) {
+		e->current = (e->current + 1) % CACHE_SEGMENTS;
+	}
+	if (evict) {
+		s = &e->seg[e->current];
+		if (s->count) {
+			segment_empty(e, s);
+			engine_flush_jumps(e);
+			tcpu_of(e->vm->cpus[0])->stats.evictions++;
+		}
+	}
+	return s;
+}
+
+bool cache_add(struct segment *s, struct block *b)
+{
+	if (s->count == s->room) {
+		unsigned room = s->room ? 2 * s->room : 1024;
+		struct block **n = host_alloc(room * sizeof(*n));
+
+		if (!n)
+			return false;
+		copy_bytes(n, s->blocks, s->count * sizeof(*n));
+		host_free(s->blocks);
+		s->blocks = n;
+		s->room = room;
+	}
+	s->blocks[s->count++] = b;
+	return true;
+}
+
+void cache_flush(struct engine *e)
+{
+	for (unsigned i = 0; i < CACHE_SEGMENTS; i++)
+		segment_empty(e, &e->seg[i]);
+	e->current = 0;
+	engine_flush_jumps(e);
+}
+
+struct block *cache_find(const struct engine *e, const u8 *pc)
+{
+	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
+		const struct segment *s = &e->seg[i];
+		unsigned lo = 0, hi = s->count;
+
+		if (pc < s->rx || pc >= s->rx + s->used)
+			continue;
+		while (lo + 1 < hi) {
+			unsigned mid = (lo + hi) / 2;
+
+			if (s->blocks[mid]->host <= pc)
+				lo = mid;
+			else
+				hi = mid;
+		}
+		if (lo < hi && pc >= s->blocks[lo]->host &&
+		    pc < s->blocks[lo]->host + s->blocks[lo]->host_bytes)
+			return s->blocks[lo];
+		return NULL;
+	}
+	return NULL;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * co_flow.c - control transfers that change privilege or segment: system
+ * calls, interrupts, returns from them, far jumps; and LOOPs with conditions.
+ */
+#include "engine/translate/callout.h"
+
+static enum callout_result co_syscall(struct tcpu *t, struct callout *c)
+{
+	struct x86_state *s = callout_begin(t, c);
+	struct x86_fault f;
+
+	t->stats.syscalls++;
+	if (x86_syscall(s, callout_next(t, c), &f))
+		return callout_fault(t, &f);
+	return callout_leave(t);
+}
+
+static enum callout_result co_sysret(struct tcpu *t, struct callout *c)
+{
+	struct x86_state *s = callout_begin(t, c);
+	struct x86_fault f;
+
+	if (x86_sysret(s, c->insn.opsize, &f))
+		return callout_fault(t, &f);
+	return callout_leave(t);
+}
+
+static enum callout_result co_sysenter(struct tcpu *t, struct callout *c)
+{
+	struct x86_state *s = callout_begin(t, c);
+	struct x86_fault f;
+
+	if (x86_sysenter(s, &f))
+		return callout_fault(t, &f);
+	return callout_leave(t);
+}
+
+static enum callout_result co_sysexit(struct tcpu *t, struct callout *c)
+{
+	struct x86_state *s = callout_begin(t, c);
+	struct x86_fault f;
+
+	if (x86_sysexit(s, c->insn.opsize, &f))
+		return callout_fault(t, &f);
+	return callout_leave(t);
+}
+
+static enum callout_result co_iret(struct tcpu *t, struct callout *c)
+{
+	struct x86_state *s = callout_begin(t, c);
+	struct x86_fault f;
+
+	t->stats.irets++;
+	if (x86_iret(s, &t->mem, c->insn.opsize, &f))
+		return callout_fault(t, &f);
+	s->nmi_masked = 0;
+	return callout_leave(t);
+}
+
+static enum callout_result soft_int(struct tcpu *t, struct callout *c,
+				    enum x86_event_kind kind, u8 vector)
+{
+	struct x86_state *s = callout_begin(t, c);
+	struct x86_fault f = { .vector = vector,
+			       .insn_len = c->insn.len };
+
+	/* In virtual-8086 mode INT n needs IOPL 3. SDM 3A 20.3.3 */
+	if (x86_is_vm86(s) && kind == X86_EVENT_SOFT_INT &&
+	    c->insn.cls == X86_C_INT && (s->rflags & FLAG_IOPL) != FLAG_IOPL)
+		return callout_gp(t);
+	s->rip = callout_next(t, c);
+	tcpu_set_rflags(t, s->rflags);
+	fault_deliver_kind(t, kind, &f);
+	return CALLOUT_LEAVE;
+}
+
+static enum callout_result co_int(struct tcpu *t, struct callout *c)
+{
+	return soft_int(t, c, X86_EVENT_SOFT_INT, (u8)c->insn.imm);
+}
+
+static enum callout_result co_int3(struct tcpu *t, struct callout *c)
+{
+	return soft_int(t, c, X86_EVENT_SOFT_INT, X86_BP);
+}
+
+static enum callout_result co_int1(struct tcpu *t, struct callout *c)
+{
+	return soft_int(t, c, X86_EVENT_INT1, X86_DB);
+}
+
+static enum callout_result co_into(struct tcpu *t, struct callout *c)
+{
+	if (!(tcpu_rflags(t) & FLAG_OF))
+		return CALLOUT_NEXT;
+	return soft_int(t, c, X86_EVENT_SOFT_INT, X86_OF);
+}
+
+/* Target of a direct (9A, EA) or indirect (FF /3, /5) far transfer. */
+static int far_target(struct tcpu *t, struct callout *c, u16 *sel, u64 *off,
+		      struct x86_fault *f)
+{
+	const struct x86_insn *i = &c->insn;
+	u8 buf[10];
+	u64 v = 0;
+
+	if (!(i->attr & IA_MEM)) {
+		*sel = i->imm2;
+		*off = i->opsize == 2 ? (u16)i->imm : (u32)i->imm;
+		return 0;
+	}
+	if (callout_load(t, c, buf, i->opsize + 2u, f))
+		return -1;
+	__builtin_memcpy(&v, buf, 8);
+	*off = i->opsize == 8 ? v : i->opsize == 4 ? (u32)v : (u16)v;
+	*sel = (u16)(buf[i->opsize] | buf[i->opsize + 1] << 8);
+	return 0;
+}
+
+static enum callout_result co_jmp_far(struct tcpu *t, struct callout *c)
+{
+	struct x86_state *s = callout_begin(t, c);
+	struct x86_fault f;
+	u16 sel;
+	u64 off;
+
+	if (far_target(t, c, &sel, &off, &f) ||
+	    x86_jmp_far(s, &t->mem, sel, off, c->insn.opsize,
+			callout_next(t, c), &f))
+		return callout_fault(t, &f);
+	return callout_leave(t);
+}
+
+static enum callout_result co_call_far(struct tcpu *t, struct callout *c)
+{
+	struct x86_state *s = callout_begin(t, c);
+	struct x86_fault f;
+	u16 sel;
+	u64 off;
+
+	if (far_target(t, c, &sel, &off, &f) ||
+	    x86_call_far(s, &t->mem, sel, off, c->insn.opsize,
+			 callout_next(t, c), &f))
+		return callout_fault(t, &f);
+	return callout_leave(t);
+}
+
+static enum callout_result co_ret_far(struct tcpu *t, struct callout *c)
+{
+	struct x86_state *s = callout_begin(t, c);
+	struct x86_fault f;
+
+	if (x86_ret_far(s, &t->mem, c->insn.opsize,
+			c->insn.imm_len ? c->insn.imm & 0xffff : 0, &f))
+		return callout_fault(t, &f);
+	return callout_leave(t);
+}
+
+/* LOOPE, LOOPNE, and LOOP and JCXZ with a 16-bit counter. */
+static enum callout_result co_loop(struct tcpu *t, struct callout *c)
+{
+	const struct x86_insn *i = &c->insn;
+	struct x86_state *s = callout_begin(t, c);
+	u64 count = reg_read(t, X86_RCX, i->adsize);
+	bool zf = s->rflags & FLAG_ZF;
+	bool taken;
+
+	if (i->opcode == 0xe3) {
+		taken = count == 0;
+	} else {
+		count--;
+		reg_write(t, X86_RCX, count, i->adsize);
+		taken = reg_read(t, X86_RCX, i->adsize) != 0;
+		if (i->opcode == 0xe0)
+			taken = taken && !zf;
+		else if (i->opcode == 0xe1)
+			taken = taken && zf;
+	}
+	tcpu_set_rflags(t, s->rflags);
+	if (!taken)
+		return CALLOUT_NEXT;
+	s->rip = callout_next(t, c) + i->imm;
+	if (!(t->key & KEY_CODE64))
+		s->rip = i->opsize == 2 ? (u16)s->rip : (u32)s->rip;
+	return CALLOUT_LEAVE;
+}
+
+callout_fn callout_flow(enum x86_class c)
+{
+	switch (c) {
+	case X86_C_SYSCALL:
+		return co_syscall;
+	case X86_C_SYSRET:
+		return co_sysret;
+	case X86_C_SYSENTER:
+		return co_sysenter;
+	case X86_C_SYSEXIT:
+		return co_sysexit;
+	case X86_C_IRET:
+		return co_iret;
+	case X86_C_INT:
+		return co_int;
+	case X86_C_INT3:
+		return co_int3;
+	case X86_C_INT1:
+		return co_int1;
+	case X86_C_INTO:
+		return co_into;
+	case X86_C_JMP_FAR:
+		return co_jmp_far;
+	case X86_C_CALL_FAR:
+		return co_call_far;
+	case X86_C_RET_FAR:
+		return co_ret_far;
+	case X86_C_LOOP:
+		return co_loop;
+	default:
+		return NULL;
+	}
+}

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * co_fpu.c - instructions that save and restore x87, SSE and AVX state.
+ *
+ * The guest's state is in the host's registers, so the host's own instruction
+ * does the work, on a buffer of ours: what a guest restores is checked there
+ * first (a bad image is the guest's #GP, not ours), and what it saves is
+ * cleaned of host addresses: the x87 instruction pointer of translated code
+ * lies in the code cache and is led back to the guest's.
+ *
+ * DEVIATES: XSAVEOPT saves all that XSAVE would. Its "modified" optimization
+ * compares linear addresses, and ours are not the guest's.
+ */
+#include "base/fmt.h"
+#include "engine/translate/callout.h"
+#include "engine/translate/fpu.h"
+
+#define XSAVE_LEGACY 512u
+#define XSAVE_HEADER 64u
+#define XSAVE_BASE (XSAVE_LEGACY + XSAVE_HEADER)
+#define XCOMP_COMPACT BIT64(63)
+
+/* SDM 1 10.5.1 "FXSAVE Area"; offsets in the image. */
+#define FX_FOP 6u
+#define FX_FIP 8u
+#define FX_FDP 16u
+#define FX_MXCSR 24u
+#define FX_MXCSR_MASK 28u
+#define FX_XMM 160u
+
+static u32 get32(const u8 *p)
+{
+	u32 v;
+
+	__builtin_memcpy(&v, p, 4);
+	return v;
+}
+
+static u64 get64(const u8 *p)
+{
+	u64 v;
+
+	__builtin_memcpy(&v, p, 8);
+	return v;
+}
+
+static void put32(u8 *p, u32 v)
+{
+	__builtin_memcpy(p, &v, 4);
+}
+
+static void put64(u8 *p, u64 v)
+{
+	__builtin_memcpy(p, &v, 8);
+}
+
+/* May x87, MMX, SSE or AVX instructions run? Else the fault is delivered.
+ * SDM 3A 13.1, APM 2 11.3 "Enabling and Using..". */
+static enum callout_result check(struct tcpu *t, const struct x86_insn *i)
+{
+	const struct x86_state *s = &t->v.x86;
+	bool x87 = i->attr & IA_X87;
+	struct x86_fault f;
+
+	if (i->attr & IA_AVX) {
+		u64 need = XCR0_SSE | XCR0_AVX;
+
+		if (!(s->cr4 & CR4_OSXSAVE) || (s->xcr0 & need) != need)
+			return callout_ud(t);
+	} else if (i->attr & IA_SSE) {
+		if ((s->cr0 & CR0_EM) || !(s->cr4 & CR4_OSFXSR))
+			return callout_ud(t);
+	} else if (i->attr & IA_MMX) {
+		if (s->cr0 & CR0_EM)
+			return callout_ud(t);
+	}
+	/* WAIT tests MP as well as TS; it does not look at EM. */
+	if (x87 && i->map == MAP_1 && i->opcode == 0x9b) {
+		if ((s->cr0 & CR0_TS) && (s->cr0 & CR0_MP))
+			goto nm;
+		return CALLOUT_NEXT;
+	}
+	if ((s->cr0 & CR0_TS) || (x87 && (s->cr0 & CR0_EM)))
+		goto nm;
+	return CALLOUT_NEXT;
+nm:
+	x86_fault_set(&f, X86_NM);
+	return callout_fault(t, &f);
+}
+
+enum callout_result callout_fpu_check(struct tcpu *t, struct callout *c)
+{
+	enum callout_result r;
+
+	callout_begin(t, c);
+	r = check(t, &c->insn);
+	if (r == CALLOUT_NEXT)
+		callout_end(t);
+	return r;
+}
+
+static enum callout_result nm_if_ts(struct tcpu *t)
+{
+	struct x86_fault f;
+
+	if (!(t->v.x86.cr0 & CR0_TS))
+		return CALLOUT_NEXT;
+	x86_fault_set(&f, X86_NM);
+	return callout_fault(t, &f);
+}
+
+/* The guest's rip for an x87 instruction pointer. */
+static u64 guest_fip(const struct tcpu *t, u64 fip)
+{
+	const struct block *b;
+	u64 rip;
+
+	if (!cache_holds(t->e, (const u8 *)(uintptr_t)fip))
+		return fip;
+	b = cache_find(t->e, (const u8 *)(uintptr_t)fip);
+	if (!b)
+		return 0;
+	rip = t->code_base + (b->gpa & ~PAGE_MASK);
+	for (unsigned k = 0; k < b->meta_count; k++)
+		if (b->host + b->meta[k].host <=
+		    (const u8 *)(uintptr_t)fip)
+			rip = t->code_base + (b->gpa & ~PAGE_MASK) +
+			      b->meta[k].guest;
+	return rip;
+}
+
+/* Cleans the legacy region, saved in the 64-bit form; then brings it into the
+ * form that the instruction has without REX.W. */
+static void clean_legacy(const struct tcpu *t, u8 *img, bool wide)
+{
+	u64 fip = get64(img + FX_FIP);
+	u64 rip = guest_fip(t, fip);
+
+	if (rip != fip) {
+		put64(img + FX_FIP, rip);
+		put64(img + FX_FDP, 0);
+	}
+	if (!wide) {
+		put64(img + FX_FIP, (u32)get64(img + FX_FIP));
+		put64(img + FX_FDP, (u32)get64(img + FX_FDP));
+	}
+}
+
+static bool mxcsr_valid(u32 mxcsr)
+{
+	u8 img[XSAVE_LEGACY] __attribute__((aligned(16)));
+	u32 mask;
+
+	__asm__ volatile("fxsave64 %0" : "=m"(img));
+	mask = get32(img + FX_MXCSR_MASK);
+	return !(mxcsr & ~(mask ? mask : 0xffbfu));
+}
+
+/* --- XSAVE family --- */
+
+void fpu_save(struct fpu_image *img, u64 rfbm)
+{
+	__asm__ volatile("xsave64 %0"
+			 : "+m"(*img)
+			 : "a"((u32)rfbm), "d"(0)
+			 : "memory");
+}
+
+void fpu_load(const struct fpu_image *img, u64 rfbm)
+{
+	__asm__ volatile("xrstor64 %0"
+			 :
+			 : "m"(*img), "a"((u32)rfbm), "d"(0)
+			 : "memory");
+}
+
+static u64 rfbm_of(const struct x86_state *s)
+{
+	return ((u32)s->gpr[X86_RAX] | s->gpr[X86_RDX] << 32) & s->xcr0;
+}
+
+/* Room that the state components in @rfbm take in the standard form. */
+static unsigned image_bytes(u64 rfbm)
+{
+	return rfbm & XCR0_AVX ? sizeof(struct fpu_image) : XSAVE_BASE;
+}
+
+static enum callout_result co_xsave(struct tcpu *t, struct callout *c)
+{
+	struct x86_state *s = callout_begin(t, c);
+	bool compact = c->insn.opcode == 0xc7;
+	u64 rfbm = rfbm_of(s);
+	unsigned n = image_bytes(rfbm);
+	struct fpu_image img;
+	enum callout_result r;
+	struct x86_fault f;
+	gva_t lin;
+
+	if (!(s->cr4 & CR4_OSXSAVE))
+		return callout_ud(t);
+	r = nm_if_ts(t);
+	if (r != CALLOUT_NEXT)
+		return r;
+	if (callout_operand(t, c, n, true, &lin, &f))
+		return callout_fault(t, &f);
+	if (lin & 63)
+		return callout_gp(t);
+	if (mem_probe(t, lin, n, callout_acc(t) | X86_ACC_WRITE, &f))
+		return callout_fault(t, &f);
+	/* Parts that are not saved keep what they were. */
+	if (mem_read(t, lin, &img, n, callout_acc(t), &f))
+		return callout_fault(t, &f);
+	if (compact)
+		__asm__ volatile("xsavec64 %0"
+				 : "+m"(img)
+				 : "a"((u32)rfbm), "d"(0)
+				 : "memory");
+	else
+		fpu_save(&img, rfbm);
+	if (rfbm & XCR0_X87)
+		clean_legacy(t, img.legacy, c->insn.rex & REX_W);
+	if (mem_write(t, lin, &img, n, callout_acc(t), &f))
+		return callout_fault(t, &f);
+	callout_end(t);
+	return CALLOUT_NEXT;
+}
+
+/* SDM 1 13.8 "Operation of XRSTOR": what gives #GP. */
+static bool image_valid(const struct fpu_image *img, u64 xcr0, u64 rfbm)
+{
+	u64 bv = get64(img->header), comp = get64(img->header + 8);
+
+	if (comp & XCOMP_COMPACT) {
+		if ((comp & ~XCOMP_COMPACT & ~xcr0) || (bv & ~comp))
+			return false;
+	} else if (comp || (bv & ~xcr0)) {
+		return false;
+	}
+	for (unsigned k = 16; k < XSAVE_HEADER; k++)
+		if (img->header[k])
+			return false;
+	if (!(rfbm & (XCR0_SSE | XCR0_AVX)))
+		return true;
+	if ((comp & XCOMP_COMPACT) && !(rfbm & XCR0_SSE))
+		return true;
+	return mxcsr_valid(get32(img->legacy + FX_MXCSR));
+}
+
+static enum callout_result co_xrstor(struct tcpu *t, struct callout *c)
+{
+	struct x86_state *s = callout_begin(t, c);
+	u64 rfbm = rfbm_of(s);
+	unsigned n = image_bytes(rfbm);
+	struct fpu_image img;
+	enum callout_result r;
+	struct x86_fault f;
+	gva_t lin;
+
+	if (!(s->cr4 & CR4_OSXSAVE))
+		return callout_ud(t);
+	r = nm_if_ts(t);
+	if (r != CALLOUT_NEXT)
+		return r;
+	if (callout_operand(t, c, n, false, &lin, &f))
+		return callout_fault(t, &f);
+	if (lin & 63)
+		return callout_gp(t);
+	if (mem_read(t, lin, &img, n, callout_acc(t), &f))
+		return callout_fault(t, &f);
+	if (!image_valid(&img, s->xcr0, rfbm))
+		return callout_gp(t);
+	if (!(c->insn.rex & REX_W)) {
+		put64(img.legacy + FX_FIP, get32(img.legacy + FX_FIP));
+		put64(img.legacy + FX_FDP, get32(img.legacy + FX_FDP));
+	}
+	fpu_load(&img, rfbm);
+	callout_end(t);
+	return CALLOUT_NEXT;
+}
+
+/* --- FXSAVE, FXRSTOR --- */
+
+static enum callout_result fx_begin(struct tcpu *t, struct callout *c,
+				    bool write, gva_t *lin)
+{
+	struct x86_state *s = callout_begin(t, c);
+	struct x86_fault f;
+
+	if (s->cr0 & (CR0_EM | CR0_TS)) {
+		x86_fault_set(&f, X86_NM);
+		return callout_fault(t, &f);
+	}
+	if (callout_operand(t, c, XSAVE_LEGACY, write, lin, &f))
+		return callout_fault(t, &f);
+	if (*lin & 15)
+		return callout_gp(t);
+	return CALLOUT_NEXT;
+}
+
+/* APM 2 11.4.4.3 "FXSAVE/FXRSTOR Optimization": without the XMM registers. */
+static bool is_fast_fx(const struct tcpu *t)
+{
+	return (t->v.x86.efer & EFER_FFXSR) && (t->key & KEY_CODE64) &&
+	       !(t->key & (KEY_USER | KEY_CPL12));
+}
+
+static enum callout_result co_fxsave(struct tcpu *t, struct callout *c)
+{
+	unsigned n = is_fast_fx(t) ? FX_XMM : XSAVE_LEGACY;
+	struct fpu_image img;
+	struct x86_fault f;
+	gva_t lin;
+	enum callout_result r = fx_begin(t, c, true, &lin);
+
+	if (r != CALLOUT_NEXT)
+		return r;
+	/* The last 48 bytes are software's. */
+	if (mem_read(t, lin, img.legacy, XSAVE_LEGACY, callout_acc(t), &f))
+		return callout_fault(t, &f);
+	__asm__ volatile("fxsave64 %0" : "+m"(img.legacy));
+	clean_legacy(t, img.legacy, c->insn.rex & REX_W);
+	if (mem_write(t, lin, img.legacy, n, callout_acc(t), &f))
+		return callout_fault(t, &f);
+	callout_end(t);
+	return CALLOUT_NEXT;
+}
+
+static enum callout_result co_fxrstor(struct tcpu *t, struct callout *c)
+{
+	struct fpu_image img, now;
+	struct x86_fault f;
+	gva_t lin;
+	enum callout_result r = fx_begin(t, c, false, &lin);
+
+	if (r != CALLOUT_NEXT)
+		return r;
+	if (mem_read(t, lin, img.legacy, XSAVE_LEGACY, callout_acc(t), &f))
+		return callout_fault(t, &f);
+	if (!mxcsr_valid(get32(img.legacy + FX_MXCSR)))
+		return callout_gp(t);
+	if (!(c->insn.rex & REX_W)) {
+		put64(img.legacy + FX_FIP, get32(img.legacy + FX_FIP));
+		put64(img.legacy + FX_FDP, get32(img.legacy + FX_FDP));
+	}
+	if (is_fast_fx(t)) {
+		__asm__ volatile("fxsave64 %0" : "=m"(now.legacy));
+		copy_bytes(img.legacy + FX_XMM, now.legacy + FX_XMM, 256);
+	}
+	__asm__ volatile("fxrstor64 %0" : : "m"(img.legacy));
+	callout_end(t);
+	return CALLOUT_NEXT;
+}
+
+/* --- the x87 environment --- 14 bytes with a 16-bit operand size, else 28;
+ * FNSAVE adds the eight registers of 10 bytes. */
+
+#define ENV_BYTES(i) ((i)->opsize == 2 ? 14u : 28u)
+
+static enum callout_result env_begin(struct tcpu *t, struct callout *c)
+{
+	struct x86_fault f;
+
+	callout_begin(t, c);
+	if (t->v.x86.cr0 & (CR0_EM | CR0_TS)) {
+		x86_fault_set(&f, X86_NM);
+		return callout_fault(t, &f);
+	}
+	return CALLOUT_NEXT;
+}
+
+static enum callout_result co_fnstenv(struct tcpu *t, struct callout *c)
+{
+	const struct x86_insn *i = &c->insn;
+	bool all = i->cls == X86_C_FNSAVE;
+	unsigned env = ENV_BYTES(i), n = env + (all ? 80 : 0);
+	struct fpu_image fx;
+	struct x86_fault f;
+	u8 buf[108];
+	gva_t lin;
+	u64 rip;
+	enum callout_result r = env_begin(t, c);
+
+	if (r != CALLOUT_NEXT)
+		return r;
+	/* The state changes too, so the store must be sure to succeed. */
+	if (callout_operand(t, c, n, true, &lin, &f) ||
+	    mem_probe(t, lin, n, callout_acc(t) | X86_ACC_WRITE, &f))
+		return callout_fault(t, &f);
+	__asm__ volatile("fxsave64 %0" : "=m"(fx.legacy));
+	rip = guest_fip(t, get64(fx.legacy + FX_FIP));
+	if (env == 14) {
+		if (all)
+			__asm__ volatile("data16 fnsave %0" : "=m"(buf));
+		else
+			__asm__ volatile("data16 fnstenv %0" : "=m"(buf));
+		buf[6] = (u8)rip;
+		buf[7] = (u8)(rip >> 8);
+	} else {
+		if (all)
+			__asm__ volatile("fnsave %0" : "=m"(buf));
+		else
+			__asm__ volatile("fnstenv %0" : "=m"(buf));
+		put32(buf + 12, (u32)rip);
+	}
+	if (mem_write(t, lin, buf, n, callout_acc(t), &f))
+		return callout_fault(t, &f);
+	callout_end(t);
+	return CALLOUT_NEXT;
+}
+
+static enum callout_result co_fldenv(struct tcpu *t, struct callout *c)
+{
+	const struct x86_insn *i = &c->insn;
+	bool all = i->cls == X86_C_FRSTOR;
+	unsigned env = ENV_BYTES(i), n = env + (all ? 80 : 0);
+	struct x86_fault f;
+	u8 buf[108] = { 0 };
+	gva_t lin;
+	enum callout_result r = env_begin(t, c);
+
+	if (r != CALLOUT_NEXT)
+		return r;
+	if (callout_operand(t, c, n, false, &lin, &f) ||
+	    mem_read(t, lin, buf, n, callout_acc(t), &f))
+		return callout_fault(t, &f);
+	if (env == 14 && all)
+		__asm__ volatile("data16 frstor %0" : : "m"(buf));
+	else if (env == 14)
+		__asm__ volatile("data16 fldenv %0" : : "m"(buf));
+	else if (all)
+		__asm__ volatile("frstor %0" : : "m"(buf));
+	else
+		__asm__ volatile("fldenv %0" : : "m"(buf));
+	callout_end(t);
+	return CALLOUT_NEXT;
+}
+
+callout_fn callout_fpu(enum x86_class c)
+{
+	switch (c) {
+	case X86_C_XSAVE:
+		return co_xsave;
+	case X86_C_XRSTOR:
+		return co_xrstor;
+	case X86_C_FXSAVE:
+		return co_fxsave;
+	case X86_C_FXRSTOR:
+		return co_fxrstor;
+	case X86_C_FNSTENV:
+	case X86_C_FNSAVE:
+		return co_fnstenv;
+	case X86_C_FLDENV:
+	case X86_C_FRSTOR:
+		return co_fldenv;
+	default:
+		return callout_vector(c);
+	}
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * emit.h - host instructions into memory: encodings, no policy.
+ *
+ * An emitter that runs out of room goes on counting but writes nothing;
+ * emit_full() tells at the end. Registers are host registers, 0 to 15.
+ */
+#ifndef DOPPEL_TRANSLATE_EMIT_H
+#define DOPPEL_TRANSLATE_EMIT_H
+
+#include "base/base.h"
+#include "x86/regs.h"
+
+struct emit {
+	u8 *p, *end; /* writable view */
+	s64 to_rx; /* add to .p for the address as executed */
+};
+
+/* Host registers with a role of their own; see tcpu.h. */
+#define T0 X86_R10
+#define T1 X86_R11
+#define HOST_GUEST_RSP X86_R9
+
+enum x86_cc {
+	CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A,
+	CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G,
+};
+
+/* First opcode bytes of the two-operand arithmetic group, r <- r op rm. */
+enum emit_alu {
+	ALU_ADD = 0x03, ALU_OR = 0x0b, ALU_AND = 0x23, ALU_SUB = 0x2b,
+	ALU_XOR = 0x33, ALU_CMP = 0x3b, OP_MOV = 0x8b, OP_LEA = 0x8d,
+	OP_STORE = 0x89, OP_TEST = 0x85,
+};
+
+static inline void emit8(struct emit *e, u8 v)
+{
+	if (likely(e->p < e->end))
+		*e->p = v;
+	e->p++;
+}
+
+static inline void emit32(struct emit *e, u32 v)
+{
+	if (likely(e->p + 4 <= e->end))
+		__builtin_memcpy(e->p, &v, 4);
+	e->p += 4;
+}
+
+static inline void emit64(struct emit *e, u64 v)
+{
+	emit32(e, (u32)v);
+	emit32(e, (u32)(v >> 32));
+}
+
+static inline bool emit_full(const struct emit *e)
+{
+	return e->p > e->end;
+}
+
+/* The address, as executed, of what comes next. */
+static inline u8 *emit_pc(const struct emit *e)
+{
+	return e->p + e->to_rx;
+}
+
+static inline void emit_rex(struct emit *e, bool w, unsigned reg,
+			    unsigned index, unsigned base)
+{
+	u8 rex = (u8)(0x40 | w << 3 | (reg >> 3 & 1) << 2 |
+		      (index >> 3 & 1) << 1 | (base >> 3 & 1));
+
+	if (rex != 0x40)
+		emit8(e, rex);
+}
+
+/* reg <- reg op rm (or the store direction, by @op). */
+static inline void emit_rr(struct emit *e, bool w, u8 op, unsigned reg,
+			   unsigned rm)
+{
+	emit_rex(e, w, reg, 0, rm);
+	emit8(e, op);
+	emit8(e, (u8)(0xc0 | (reg & 7) << 3 | (rm & 7)));
+}
+
+static inline void emit_mov(struct emit *e, unsigned dst, unsigned src)
+{
+	if (dst != src)
+		emit_rr(e, true, OP_MOV, dst, src);
+}
+
+/* op reg, [base + disp]; any base. */
+static inline void emit_rm(struct emit *e, bool w, u8 op, unsigned reg,
+			   unsigned base, s32 disp)
+{
+	unsigned mod = disp == 0 && (base & 7) != 5 ? 0 :
+		       disp == (s8)disp		    ? 1 :
+						      2;
+
+	emit_rex(e, w, reg, 0, base);
+	emit8(e, op);
+	emit8(e, (u8)(mod << 6 | (reg & 7) << 3 | (base & 7)));
+	if ((base & 7) == 4)
+		emit8(e, 0x24);
+	if (mod == 1)
+		emit8(e, (u8)disp);
+	else if (mod == 2)
+		emit32(e, (u32)disp);
+}
+
+/* op reg, %gs:disp */
+static inline void emit_gs(struct emit *e, bool w, u8 op, unsigned reg,
+			   u32 disp)
+{
+	emit8(e, 0x65);
+	emit_rex(e, w, reg, 0, 0);
+	emit8(e, op);
+	emit8(e, (u8)(0x04 | (reg & 7) << 3));
+	emit8(e, 0x25);
+	emit32(e, disp);
+}
+
+/* op reg, %gs:disp(, index, 8); index is not RSP. */
+static inline void emit_gs8(struct emit *e, bool w, u8 op, unsigned reg,
+			    unsigned index, u32 disp)
+{
+	emit8(e, 0x65);
+	emit_rex(e, w, reg, index, 0);
+	emit8(e, op);
+	emit8(e, (u8)(0x04 | (reg & 7) << 3));
+	emit8(e, (u8)(0xc5 | (index & 7) << 3));
+	emit32(e, disp);
+}
+
+/* Group-1 arithmetic with a constant on a register: /0 add .. /7 cmp. */
+static inline void emit_ri(struct emit *e, bool w, unsigned ext, unsigned rm,
+			   s32 imm)
+{
+	emit_rex(e, w, 0, 0, rm);
+	emit8(e, imm == (s8)imm ? 0x83 : 0x81);
+	emit8(e, (u8)(0xc0 | ext << 3 | (rm & 7)));
+	if (imm == (s8)imm)
+		emit8(e, (u8)imm);
+	else
+		emit32(e, (u32)imm);
+}
+
+/* movl/cmpl/andl.. $imm32, %gs:disp. @op 0xc7 or 0x81, @ext /n. */
+static inline void emit_gs_imm32(struct emit *e, bool w, u8 op, unsigned ext,
+				 u32 disp, u32 imm)
+{
+	emit8(e, 0x65);
+	emit_rex(e, w, 0, 0, 0);
+	emit8(e, op);
+	emit8(e, (u8)(0x04 | ext << 3));
+	emit8(e, 0x25);
+	emit32(e, disp);
+	emit32(e, imm);
+}
+
+static inline void emit_mov_imm(struct emit *e, unsigned reg, u64 imm)
+{
+	if (imm == (u32)imm) {
+		emit_rex(e, false, 0, 0, reg);
+		emit8(e, (u8)(0xb8 | (reg & 7)));
+		emit32(e, (u32)imm);
+	} else if ((s64)imm == (s32)imm) {
+		emit_rex(e, true, 0, 0, reg);
+		emit8(e, 0xc7);
+		emit8(e, (u8)(0xc0 | (reg & 7)));
+		emit32(e, (u32)imm);
+	} else {
+		emit_rex(e, true, 0, 0, reg);
+		emit8(e, (u8)(0xb8 | (reg & 7)));
+		emit64(e, imm);
+	}
+}
+
+/* lea base + index * 2^scale + disp; X86_BASE_NONE for no base or index. */
+static inline void emit_lea(struct emit *e, bool w, unsigned dst,
+			    unsigned base, unsigned index, unsigned scale,
+			    s32 disp)
+{
+	unsigned mod;
+
+	if (index == 0xff && base != 0xff) {
+		emit_rm(e, w, OP_LEA, dst, base, disp);
+		return;
+	}
+	emit_rex(e, w, dst, index == 0xff ? 0 : index,
+		 base == 0xff ? 0 : base);
+	emit8(e, OP_LEA);
+	if (base == 0xff)
+		mod = 0;
+	else if (disp == 0 && (base & 7) != 5)
+		mod = 0;
+	else
+		mod = disp == (s8)disp ? 1 : 2;
+	emit8(e, (u8)(mod << 6 | (dst & 7) << 3 | 4));
+	emit8(e, (u8)(scale << 6 | (index == 0xff ? 4 : index & 7) << 3 |
+		      (base == 0xff ? 5 : base & 7)));
+	if (base == 0xff || mod == 2)
+		emit32(e, (u32)disp);
+	else if (mod == 1)
+		emit8(e, (u8)disp);
+}
+
+/* Forward jumps within what is being emitted: the hole of 4 bytes is filled
+ * by emit_land. */
+static inline u8 *emit_jcc_fwd(struct emit *e, enum x86_cc cc)
+{
+	emit8(e, 0x0f);
+	emit8(e, (u8)(0x80 | cc));
+	emit32(e, 0);
+	return e->p;
+}
+
+static inline u8 *emit_jmp_fwd(struct emit *e)
+{
+	emit8(e, 0xe9);
+	emit32(e, 0);
+	return e->p;
+}
+
+static inline void emit_land(struct emit *e, u8 *after)
+{
+	s32 d = (s32)(e->p - after);
+
+	if (e->p <= e->end)
+		__builtin_memcpy(after - 4, &d, 4);
+}
+
+/* To a place already known, as executed. */
+static inline void emit_jmp(struct emit *e, const u8 *target)
+{
+	emit8(e, 0xe9);
+	emit32(e, (u32)(target - (emit_pc(e) + 4)));
+}
+
+static inline void emit_call(struct emit *e, const u8 *target)
+{
+	emit8(e, 0xe8);
+	emit32(e, (u32)(target - (emit_pc(e) + 4)));
+}
+
+static inline void emit_jcc(struct emit *e, enum x86_cc cc, const u8 *target)
+{
+	emit8(e, 0x0f);
+	emit8(e, (u8)(0x80 | cc));
+	emit32(e, (u32)(target - (emit_pc(e) + 4)));
+}
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.h - what the translator keeps for a whole VM: the code cache with
+ * its stubs, the table of blocks, and which guest pages hold translated code.
+ */
+#ifndef DOPPEL_TRANSLATE_ENGINE_H
+#define DOPPEL_TRANSLATE_ENGINE_H
+
+#include "base/base.h"
+#include "engine/translate/block.h"
+#include "engine/translate/tcpu.h"
+#include "host/host.h"
+
+/*
+ * The cache is a ring of segments. When one is wanted again, all its blocks
+ * go at once: no fragmentation, and oldest code first.
+ */
+#define CACHE_SEGMENTS 16
+#define CACHE_DEFAULT_BYTES MiB(64)
+#define CACHE_MIN_BYTES KiB(512)
+#define STUB_BYTES KiB(16)
+
+struct arena_chunk;
+
+struct segment {
+	u8 *rx; /* start, as executed */
+	u64 bytes, used;
+	struct block **blocks; /* in order of address */
+	unsigned count, room;
+	struct arena_chunk *arena;
+};
+
+/* A guest page that holds translated code. */
+struct code_page {
+	struct block *blocks; /* by page_next[0 or 1] */
+	u64 lines; /* bit n: 64 bytes at n * 64 hold translated code */
+};
+
+#define BLOCK_HASH_BITS 16
+
+/* Shared code in the cache; addresses as executed. */
+struct stubs {
+	u8 *enter; /* C: enter(t, pc), to an entry for flags SAVED */
+	u8 *enter_host; /* ... for flags in EFLAGS */
+	u8 *leave; /* to the C caller of enter; registers are in x86 */
+	u8 *callout; /* T0: struct callout; returns, or leaves */
+	u8 *exit_host, *exit_saved; /* T0: struct block_exit */
+	u8 *poll_host, *poll_saved; /* T0: struct block */
+	u8 *jump_miss; /* T0: target address, flags SAVED */
+	/* Finish a write that was done on the bounce buffer. */
+	u8 *commit_host, *commit_saved;
+	/* TLB misses: T0 = gva - tag, T1 = index; by kind of access. */
+	u8 *miss[MMU_COUNT][2];
+	u8 *segment_fault; /* offset outside the segment */
+};
+
+struct trans;
+
+struct engine {
+	struct vm *vm;
+	struct engine_options options;
+	struct host_code code;
+	u64 rw_offset; /* writable view minus executable view */
+	struct stubs stubs;
+	struct segment seg[CACHE_SEGMENTS];
+	unsigned current;
+	u64 epoch; /* counts evictions */
+	u32 random;
+
+	struct block *hash[1u << BLOCK_HASH_BITS];
+	struct code_page **pages; /* by gmem_page_index */
+
+	/* Guest RAM written by others, not yet looked at; see smc.c. */
+	u32 foreign_lock;
+	u32 foreign_count;
+	struct {
+		gpa_t gpa;
+		u64 len;
+	} foreign[64];
+
+	bool fast_pext;
+	bool shifts_overwrite_flags; /* see insn_flags in trans.c */
+	struct stat_group stat_group, class_group;
+	struct trans *trans; /* working memory of the translation under way */
+};
+
+static inline u8 *engine_rw(const struct engine *e, const u8 *rx)
+{
+	return (u8 *)(uintptr_t)((uintptr_t)rx + e->rw_offset);
+}
+
+/* --- cache.c --- */
+int cache_init(struct engine *e, struct err *err);
+void cache_fini(struct engine *e);
+/* Makes room for a block of at most @bytes; may evict. */
+struct segment *cache_reserve(struct engine *e, u64 bytes);
+/* Small memory that lives as long as the segment; NULL if the host has none. */
+void *cache_arena(struct segment *s, size_t bytes);
+bool cache_add(struct segment *s, struct block *b);
+void cache_flush(struct engine *e);
+/* The block that holds an executed address, or NULL. Signal-safe on the vCPU
+ * thread. */
+struct block *cache_find(const struct engine *e, const u8 *pc);
+static inline bool cache_holds(const struct engine *e, const u8 *pc)
+{
+	return pc >= e->code.rx && pc < e->code.rx + e->code.bytes;
+}
+
+/* --- table.c --- blocks by guest address */
+struct block *table_find(const struct engine *e, gpa_t gpa, u32 key,
+			 gpa_t gpa2);
+void table_add(struct engine *e, struct block *b);
+void table_remove(struct engine *e, struct block *b);
+
+/* --- link.c --- */
+void link_exit(struct tcpu *t, struct block_exit *x, struct block *to);
+void link_break(struct engine *e, struct block *b); /* all from and to @b */
+/* Makes the block's entries lead out of it. */
+void link_disable_entries(struct engine *e, struct block *b);
+
+/* --- smc.c --- translated code and the pages it came from */
+bool smc_track(struct tcpu *t, struct block *b);
+void smc_forget(struct engine *e, struct block *b);
+/* Drops blocks that [gpa, gpa + len) overlaps; returns how many. */
+unsigned smc_written(struct tcpu *t, gpa_t gpa, u64 len);
+void smc_foreign(void *engine, gpa_t gpa, u64 len); /* any thread */
+void smc_foreign_run(struct tcpu *t);
+static inline bool smc_is_code(const struct engine *e, gpa_t gpa)
+{
+	return e->pages[gmem_page_index(&e->vm->mem, gpa)] != NULL;
+}
+
+/* --- stubs.c --- */
+int stubs_make(struct engine *e);
+
+/* --- trans.c --- */
+/* Translates at @gpa, seen at virtual (linear) address @va, for @key. NULL:
+ * the host has no memory, the VM was killed. */
+struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
+			u32 key);
+
+/* --- tlb.c --- */
+void tlb_flush_all(struct tcpu *t);
+void tlb_flush_local(struct tcpu *t);
+void tlb_flush_page(struct tcpu *t, gva_t va);
+/* No vCPU may write @gpa's page without coming by mem.c. */
+void tlb_protect(struct tcpu *t, gpa_t gpa);
+/* Brings the page of @va in for @acc. Returns 0, 1: no RAM there, *@gpa is
+ * the device's; or -1 and a fault. */
+int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
+	     gpa_t *gpa, struct x86_fault *f);
+/* Physical address of the code at @va, or -1 and a fault. */
+int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
+
+/* --- jc.c --- jump caches */
+/* Where the block for @va is entered, or 0; sets t->code_base. */
+u64 jc_find(struct tcpu *t, gva_t va);
+void jc_drop(struct tcpu *t, gva_t va); /* the entry for @va, if any */
+void jc_flush(struct tcpu *t, enum mmu_index mmu);
+void jc_flush_all(struct tcpu *t);
+void jc_flush_local(struct tcpu *t);
+void jc_flush_page(struct tcpu *t, gva_t va);
+void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
+/* MIRRORS: flow_jump_t0. Code of one program differs in few low bits. */
+#define JC_HASH_FACTOR 0x1e3779b1
+#define JC_HASH_SHIFT 26
+static inline u32 jc_index(gva_t va)
+{
+	return (u32)((va * JC_HASH_FACTOR) >> JC_HASH_SHIFT) &
+	       (JC_ENTRIES - 1);
+}
+
+/* --- mem.c --- memory access from C, and the slow ways of generated code */
+int mem_read(struct tcpu *t, gva_t va, void *buf, unsigned len, unsigned acc,
+	     struct x86_fault *f);
+int mem_write(struct tcpu *t, gva_t va, const void *buf, unsigned len,
+	      unsigned acc, struct x86_fault *f);
+int mem_probe(struct tcpu *t, gva_t va, unsigned len, unsigned acc,
+	      struct x86_fault *f);
+/* Host address of [va, va + n) within its page if that is plain RAM to be
+ * accessed so, else NULL (then use mem_read, mem_write); *f on a fault, with
+ * *fault set. */
+u8 *mem_run(struct tcpu *t, gva_t va, unsigned acc, bool *fault,
+	    struct x86_fault *f);
+/* Called by the miss stubs. @desc: size | MISS_*. Returns the host address,
+ * or 0 after a guest fault was delivered. */
+u64 mem_miss(struct tcpu *t, gva_t va, u32 desc, u64 *ret);
+u64 mem_commit(struct tcpu *t, s32 next);
+#define COMMIT_STAY INT32_MIN
+#define MISS_SIZE 0x3ffu
+#define MISS_INSN_SHIFT 10 /* number of the instruction in its block */
+#define MISS_WRITE BIT(18)
+#define MISS_READ BIT(19)
+#define MISS_MMU_SHIFT 20 /* 2 bits */
+#define MISS_STACK BIT(22) /* non-canonical gives #SS */
+#define MISS_ALIGNED BIT(23) /* #GP unless aligned to its size */
+/* In the place of a segment number: #AC. */
+#define FAULT_ALIGN 6u
+static inline enum mmu_index miss_mmu(u32 desc)
+{
+	return desc >> MISS_MMU_SHIFT & 3;
+}
+static inline unsigned acc_of_mmu(enum mmu_index mmu)
+{
+	return mmu == MMU_USER ? X86_ACC_USER : 0;
+}
+static inline enum mmu_index mmu_now(const struct tcpu *t, unsigned acc)
+{
+	if (acc & X86_ACC_USER)
+		return MMU_USER;
+	if (acc & X86_ACC_IMPLICIT)
+		return MMU_KERNEL;
+	return !(t->v.x86.cr4 & CR4_SMAP) ||
+			       (t->v.x86.rflags & FLAG_AC) ?
+		       MMU_KERNEL_AC :
+		       MMU_KERNEL;
+}
+
+/* --- run.c --- */
+/* Where to go on from x86.rip: a host address, never 0. */
+u64 run_next(struct tcpu *t);
+u64 run_exit(struct tcpu *t, struct block_exit *x);
+u64 run_poll(struct tcpu *t, struct block *b);
+u64 run_jump(struct tcpu *t, gva_t va);
+u64 run_callout(struct tcpu *t, struct callout *c);
+u64 run_segment_fault(struct tcpu *t, u32 desc, u64 ret);
+
+/* --- fault.c --- */
+/* Delivers; x86.rip must be what is to be pushed. */
+void fault_deliver(struct tcpu *t, const struct x86_fault *f);
+/* For a fault of instruction @insn of the block that @pc lies in. */
+void fault_in_block(struct tcpu *t, const u8 *pc, unsigned insn,
+		    const struct x86_fault *f);
+void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f);
+bool fault_host(struct host_fault *h);
+bool fault_register(struct engine *e); /* false: too many VMs */
+void fault_unregister(struct engine *e);
+
+/* --- world.c --- */
+void world_enter(struct tcpu *t);
+void world_leave(struct tcpu *t);
+
+/* --- callouts --- NULL when the class needs none */
+typedef enum callout_result (*callout_fn)(struct tcpu *t, struct callout *c);
+callout_fn callout_for(const struct x86_insn *i);
+enum callout_result callout_too_long(struct tcpu *t, struct callout *c);
+enum callout_result callout_shadow(struct tcpu *t, struct callout *c);
+enum callout_result callout_fpu_check(struct tcpu *t, struct callout *c);
+
+/* --- dump.c --- both codes of a block, to the trace */
+void dump_block(const struct engine *e, const struct block *b,
+		enum x86_code_size size);
+
+/* Address of the running instruction and of the next one. */
+static inline u64 callout_rip(const struct tcpu *t, const struct callout *c)
+{
+	u64 a = t->code_base + c->at;
+
+	return t->key & BIT(0) /* KEY_CODE64 */ ? a : (u32)a;
+}
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fault.c - exceptions: from wherever they were found to the guest's handler,
+ * with the state of the instruction that raised them.
+ *
+ * An address in the code cache leads to its block and, by the block's table,
+ * to the guest instruction. Faults of the host processor in generated code
+ * (#DE, #XM, #MF, #GP by alignment, #UD by a missing feature) are the
+ * guest's: the signal handler only notes them and makes the interrupted
+ * thread return to run(), which delivers.
+ */
+#include "base/trace.h"
+#include "engine/translate/emit.h"
+#include "engine/translate/engine.h"
+#include "engine/translate/gs.h"
+#include "engine/translate/key.h"
+#include "x86/system.h"
+
+/*
+ * The host calls one handler for the whole process; this is how it finds the
+ * engine. Written while no vCPU of the engine runs.
+ */
+static struct engine *engine_tab[16];
+
+bool fault_register(struct engine *e)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(engine_tab); i++) {
+		struct engine *none = NULL;
+
+		if (__atomic_compare_exchange_n(&engine_tab[i], &none, e,
+						false, __ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED))
+			return true;
+	}
+	return false;
+}
+
+void fault_unregister(struct engine *e)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(engine_tab); i++)
+		if (engine_tab[i] == e)
+			__atomic_store_n(&engine_tab[i], NULL,
+					 __ATOMIC_RELEASE);
+}
+
+static const struct insn_meta *find_meta(const struct block *b, const u8 *pc)
+{
+	u32 off = (u32)(pc - b->host);
+	const struct insn_meta *best = NULL;
+
+	for (unsigned i = 0; i < b->meta_count; i++)
+		if (b->meta[i].host <= off)
+			best = &b->meta[i];
+	return best;
+}
+
+static void set_rip(struct tcpu *t, const struct block *b, unsigned guest)
+{
+	u64 rip = t->code_base + (b->gpa & ~PAGE_MASK) + guest;
+
+	t->v.x86.rip = t->key & KEY_CODE64 ? rip : (u32)rip;
+}
+
+void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f)
+{
+	struct x86_state *s = &t->v.x86;
+
+	t->stats.exceptions++;
+	if (f->vector == X86_PF)
+		t->stats.page_faults++;
+	TRACE(FAULT, "vector %u error %x rip %x:%llx cr2 %llx cpl %u",
+	      f->vector, f->error, s->seg[X86_CS].sel,
+	      (unsigned long long)s->rip, (unsigned long long)f->cr2,
+	      x86_cpl(s));
+	s->rflags = tcpu_rflags(t);
+	if (x86_deliver(s, &t->mem, kind, f)) {
+		TRACE(FAULT, "triple fault at %llx",
+		      (unsigned long long)s->rip);
+		s->activity = X86_SHUTDOWN;
+	}
+	tcpu_set_rflags(t, s->rflags);
+	key_update(t);
+}
+
+void fault_deliver(struct tcpu *t, const struct x86_fault *f)
+{
+	fault_deliver_kind(t, X86_EVENT_HW_EXCEPTION, f);
+}
+
+void fault_in_block(struct tcpu *t, const u8 *pc, unsigned insn,
+		    const struct x86_fault *f)
+{
+	const struct block *b = cache_find(t->e, pc);
+
+	BUG_ON(!b || insn >= b->meta_count);
+	set_rip(t, b, b->meta[insn].guest);
+	fault_deliver(t, f);
+}
+
+u64 run_segment_fault(struct tcpu *t, u32 desc, u64 ret)
+{
+	struct x86_fault f;
+	unsigned seg = desc & MISS_SIZE;
+
+	x86_fault_error(&f,
+			seg == FAULT_ALIGN ? X86_AC :
+			seg == X86_SS	   ? X86_SSEG :
+					     X86_GP,
+			0);
+	fault_in_block(t, (const u8 *)(uintptr_t)ret,
+		       (desc >> MISS_INSN_SHIFT) & 0xff, &f);
+	return run_next(t);
+}
+
+static struct engine *engine_of(const u8 *pc)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(engine_tab); i++) {
+		struct engine *e = __atomic_load_n(&engine_tab[i],
+						   __ATOMIC_ACQUIRE);
+
+		if (e && cache_holds(e, pc))
+			return e;
+	}
+	return NULL;
+}
+
+/* Which host exceptions an instruction of the guest's own may raise. */
+static bool is_guests(const struct host_fault *h)
+{
+	switch (h->vector) {
+	case X86_DE:
+	case X86_UD:
+	case X86_GP:
+	case X86_MF:
+	case X86_XM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool fault_host(struct host_fault *h)
+{
+	const u8 *pc = (const u8 *)(uintptr_t)h->pc;
+	struct engine *e = engine_of(pc);
+	const struct insn_meta *m;
+	const struct block *b;
+	struct x86_state *s;
+	struct tcpu *t;
+
+	if (!e || !is_guests(h))
+		return false;
+	__asm__ volatile("mov %%gs:%c1, %0"
+			 : "=r"(t)
+			 : "i"(offsetof(struct tcpu, self)));
+	b = cache_find(e, pc);
+	m = b ? find_meta(b, pc) : NULL;
+	if (!m)
+		return false;
+	s = &t->v.x86;
+	for (unsigned r = 0; r < 16; r++)
+		if (r != X86_RSP && (r < X86_R9 || r > X86_R11))
+			s->gpr[r] = h->gpr[r];
+	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP];
+	if (!m->flags_saved)
+		t->flags_ax = flags_to_ax(h->rflags);
+	set_rip(t, b, m->guest);
+	t->fault = (struct x86_fault){ .vector = h->vector,
+				       .has_error = h->vector == X86_GP };
+	t->fault_pending = true;
+	h->pc = (u64)(uintptr_t)e->stubs.leave;
+	return true;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flow.c - how a block is left: direct jumps within the page, which can be
+ * chained; jumps to anywhere else, which look their target up in the jump
+ * cache by virtual address.
+ *
+ * Position independence: nothing here knows the virtual address of the block.
+ * Offsets count from the start of its physical page, and %gs:code_base is the
+ * virtual address that page has now.
+ */
+#include "engine/translate/trans.h"
+
+void flow_code_address(struct trans *tr, unsigned reg, s32 off)
+{
+	bool wide = in_long_code(tr);
+
+	emit_gs(&tr->e, true, OP_MOV, reg, GS(code_base));
+	emit_lea(&tr->e, wide, reg, reg, 0xff, 0, off);
+	if (tr->size == X86_CODE16 && tr->i && tr->i->opsize == 2) {
+		emit_rex(&tr->e, false, reg, 0, reg);
+		emit8(&tr->e, 0x0f);
+		emit8(&tr->e, 0xb7);
+		emit8(&tr->e, (u8)(0xc0 | (reg & 7) << 3 | (reg & 7)));
+	}
+}
+
+/*
+ * Jumps to the guest address in T0. The entries of the jump cache are 32
+ * bytes: the index is kept times 4, and scaled by 8.
+ */
+void flow_jump_t0(struct trans *tr)
+{
+	struct emit *e = &tr->e;
+	u32 jc = GS(jc[0]) + tr->mmu * (u32)sizeof(tr->t->jc[0]);
+
+	flags_need_saved(tr);
+	tr->ended = true;
+	if (tr->key & (KEY_TF | KEY_STEPS)) {
+		emit_jmp(e, tr->g->stubs.jump_miss);
+		return;
+	}
+	/* imul $factor, %r10, %r11; shr $24, %r11 */
+	emit8(e, 0x4d);
+	emit8(e, 0x69);
+	emit8(e, 0xda);
+	emit32(e, JC_HASH_FACTOR);
+	emit8(e, 0x49);
+	emit8(e, 0xc1);
+	emit8(e, 0xeb);
+	emit8(e, JC_HASH_SHIFT - 2);
+	emit_ri(e, false, 4, T1, (JC_ENTRIES - 1) << 2);
+	emit_gs(e, true, ALU_ADD, T0,
+		GS(jc_generation[0]) + 8 * (u32)tr->mmu);
+	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
+	emit_jcc(e, CC_NE, tr->g->stubs.jump_miss);
+	emit_gs8(e, true, OP_MOV, T0, T1,
+		 jc + offsetof(struct jc_entry, code_base));
+	emit_gs(e, true, OP_STORE, T0, GS(code_base));
+	emit_gs8(e, false, 0xff, 4, T1, jc + offsetof(struct jc_entry, host));
+}
+
+/* The rel32 that a patch will change must not cross an 8-byte boundary. */
+static void align_field(struct trans *tr, unsigned opcode_bytes)
+{
+	while (((uintptr_t)emit_pc(&tr->e) + opcode_bytes) & 3)
+		emit8(&tr->e, 0x90);
+}
+
+static bool on_page(const struct trans *tr, s32 target)
+{
+	return target >= 0 && target < (s32)PAGE_SIZE &&
+	       !(tr->key & (KEY_TF | KEY_STEPS)) && tr->size != X86_CODE16 &&
+	       tr->b->gpa2 == ~0ull;
+}
+
+/* Records a patchable exit whose rel32 field has just been emitted. */
+static void exit_record(struct trans *tr, s32 target, bool polled)
+{
+	struct block_exit *x = &tr->b->exits[tr->b->exit_count++];
+
+	x->from = tr->b;
+	x->target = target;
+	x->flags = tr->flags;
+	x->backward = polled || target <= tr->at;
+	x->patch = emit_pc(&tr->e) - 4;
+}
+
+void flow_exit(struct trans *tr, s32 target, bool polled)
+{
+	tr->ended = true;
+	if (!on_page(tr, target)) {
+		flow_code_address(tr, T0, target);
+		flow_jump_t0(tr);
+		return;
+	}
+	align_field(tr, 1);
+	emit8(&tr->e, 0xe9);
+	emit32(&tr->e, 0);
+	exit_record(tr, target, polled);
+}
+
+/* A taken branch to another page: behind the block. */
+void flow_cold_far(struct trans *tr, struct cold *c)
+{
+	emit_land(&tr->e, c->from);
+	tr->flags = c->flags;
+	flow_code_address(tr, T0, c->target);
+	flow_jump_t0(tr);
+}
+
+static void branch_to(struct trans *tr, enum x86_cc cc, s32 target)
+{
+	if (on_page(tr, target)) {
+		align_field(tr, 2);
+		emit8(&tr->e, 0x0f);
+		emit8(&tr->e, (u8)(0x80 | cc));
+		emit32(&tr->e, 0);
+		exit_record(tr, target, false);
+	} else if (tr->cold_count < TRANS_MAX_COLD) {
+		struct cold *c = &tr->cold[tr->cold_count++];
+
+		*c = (struct cold){ .kind = COLD_FAR,
+				    .from = emit_jcc_fwd(&tr->e, cc),
+				    .flags = tr->flags,
+				    .target = target,
+				    .insn = (u8)tr->n };
+	} else {
+		tr->failed = true;
+	}
+}
+
+/*
+ * Conditions of single flags, or of ZF or CF together, can be tested where
+ * the flags were saved, without bringing them all back. Returns the mask for
+ * flags_ax, or 0.
+ */
+static u16 saved_mask(enum x86_cc cc)
+{
+	switch (cc & ~1u) {
+	case CC_O:
+		return 0x0001;
+	case CC_B:
+		return 0x0100;
+	case CC_E:
+		return 0x4000;
+	case CC_BE:
+		return 0x4100;
+	case CC_S:
+		return 0x8000;
+	case CC_P:
+		return 0x0400;
+	default:
+		return 0;
+	}
+}
+
+static s32 branch_target(const struct trans *tr)
+{
+	return (s32)((s64)tr->next + (s64)tr->i->imm);
+}
+
+void flow_jcc(struct trans *tr)
+{
+	enum x86_cc cc = tr->i->opcode & 15;
+	u16 mask = saved_mask(cc);
+	s32 target = branch_target(tr);
+
+	if (tr->flags == FLAGS_SAVED && mask) {
+		struct emit *e = &tr->e;
+
+		/* testw $mask, %gs:flags_ax */
+		emit8(e, 0x66);
+		emit8(e, 0x65);
+		emit8(e, 0xf7);
+		emit8(e, 0x04);
+		emit8(e, 0x25);
+		emit32(e, GS(flags_ax));
+		emit8(e, (u8)mask);
+		emit8(e, (u8)(mask >> 8));
+		branch_to(tr, cc & 1 ? CC_E : CC_NE, target);
+	} else {
+		flags_need_host(tr);
+		branch_to(tr, cc, target);
+	}
+	flow_exit(tr, tr->next, false);
+}
+
+/* JRCXZ, JECXZ, LOOP with 32- or 64-bit counters; no flags are touched. The
+ * others are carried out in C. */
+void flow_loop(struct trans *tr)
+{
+	struct emit *e = &tr->e;
+	s32 target = branch_target(tr);
+	u8 flags = tr->flags;
+	u8 *zero;
+
+	if (tr->i->opcode == 0xe2)
+		emit_lea(e, tr->i->adsize == 8, X86_RCX, X86_RCX, 0xff, 0, -1);
+	if (tr->i->adsize == 4)
+		emit8(e, 0x67);
+	emit8(e, 0xe3);
+	emit8(e, 0); /* filled below */
+	zero = e->p;
+	/* RCX is not zero. */
+	flow_exit(tr, tr->i->opcode == 0xe2 ? target : tr->next, true);
+	if (e->p - zero > 127)
+		tr->failed = true;
+	else if (zero <= e->end)
+		zero[-1] = (u8)(e->p - zero);
+	tr->flags = flags;
+	flow_exit(tr, tr->i->opcode == 0xe2 ? tr->next : target, true);
+}

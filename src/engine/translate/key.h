@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * key.h - the part of the processor's state that translated code depends on,
+ * in one word. Blocks are found by guest physical address and key; code is
+ * translated again for another key.
+ */
+#ifndef DOPPEL_TRANSLATE_KEY_H
+#define DOPPEL_TRANSLATE_KEY_H
+
+#include "engine/translate/tcpu.h"
+
+#define KEY_CODE64 BIT(0)
+#define KEY_CODE32 BIT(1) /* CS.D; neither: 16-bit */
+#define KEY_STACK32 BIT(2) /* SS.B, outside 64-bit mode */
+#define KEY_USER BIT(3) /* CPL 3 */
+#define KEY_AC BIT(4) /* supervisor with EFLAGS.AC, or no SMAP */
+#define KEY_FLAT BIT(5) /* ES CS SS DS: base 0, limit 4 GiB, writable.. */
+#define KEY_NOFPU BIT(6) /* x87, SSE or AVX is not all switched on */
+#define KEY_TF BIT(7) /* single step */
+#define KEY_REAL BIT(8) /* real or virtual-8086 mode */
+#define KEY_CPL12 BIT(9) /* CPL is not 0 */
+#define KEY_ALIGN BIT(11) /* CPL 3, EFLAGS.AC and CR0.AM: #AC */
+#define KEY_STEPS BIT(10) /* debug registers are armed: one by one */
+
+static inline enum mmu_index key_mmu(u32 key)
+{
+	if (key & KEY_USER)
+		return MMU_USER;
+	return key & KEY_AC ? MMU_KERNEL_AC : MMU_KERNEL;
+}
+
+static inline enum x86_code_size key_code_size(u32 key)
+{
+	if (key & KEY_CODE64)
+		return X86_CODE64;
+	return key & KEY_CODE32 ? X86_CODE32 : X86_CODE16;
+}
+
+/* Computes the key from t->v.x86 and refreshes what hangs on it (t->key,
+ * t->segcache, the jump cache in use). */
+void key_update(struct tcpu *t);
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.c - the dispatcher: finds the block for x86.rip, and between blocks
+ * attends to interrupts and requests.
+ *
+ * Generated code calls run_next() and its kin when it needs a block that it
+ * cannot reach by itself; they answer with an address to jump to, or with the
+ * leave stub, and then translate_run() is back in charge. Neither chained
+ * blocks nor jump-cache hits come here.
+ */
+#include "base/trace.h"
+#include "engine/translate/engine.h"
+#include "engine/translate/key.h"
+#include "engine/translate/run.h"
+#include "x86/system.h"
+
+static u64 leave(const struct tcpu *t)
+{
+	return (u64)(uintptr_t)t->e->stubs.leave;
+}
+
+/* --- finding blocks --- */
+
+static bool fetch_fault(struct tcpu *t, const struct x86_fault *f)
+{
+	fault_deliver(t, f);
+	return false;
+}
+
+/* The linear address of rip; false after a fault. */
+static bool code_linear(struct tcpu *t, gva_t *lin)
+{
+	const struct x86_state *s = &t->v.x86;
+	struct x86_fault f;
+
+	if (t->key & KEY_CODE64) {
+		*lin = s->rip;
+		return true;
+	}
+	if (s->rip > s->seg[X86_CS].limit) {
+		x86_gp(&f);
+		return fetch_fault(t, &f);
+	}
+	*lin = (u32)(s->seg[X86_CS].base + s->rip);
+	return true;
+}
+
+/* Does the instruction at @gpa, near the end of its page, go over it? */
+static bool crosses(struct tcpu *t, gpa_t gpa)
+{
+	unsigned avail = (unsigned)(PAGE_SIZE - (gpa & ~PAGE_MASK));
+	const u8 *p = gmem_hva(&t->e->vm->mem, gpa, avail);
+	struct x86_insn i;
+
+	return avail < X86_INSN_MAX &&
+	       x86_decode(p, avail, key_code_size(t->key), &i) ==
+		       X86_DECODE_SHORT;
+}
+
+/*
+ * The block at rip, translated if need be; NULL when a fault was delivered
+ * instead or the VM is being killed. *@global: its page is.
+ */
+static struct block *find_block(struct tcpu *t, bool *global)
+{
+	struct engine *e = t->e;
+	gpa_t gpa, gpa2 = ~0ull;
+	struct x86_fault f;
+	struct block *b;
+	gva_t lin;
+
+	t->stats.dispatches++;
+	if (!code_linear(t, &lin))
+		return NULL;
+	if (tlb_fetch(t, lin, &gpa, &f)) {
+		fetch_fault(t, &f);
+		return NULL;
+	}
+	*global = t->itlb[(lin >> PAGE_SHIFT) % ITLB_ENTRIES].global;
+	b = table_find(e, gpa, t->key, ~0ull);
+	if (b)
+		return b;
+	if (!gmem_hva(&e->vm->mem, gpa, 1)) {
+		vm_kill(e->vm,
+			"the guest executes at physical address 0x%llx, where "
+			"there is no memory (rip 0x%llx)",
+			(unsigned long long)gpa,
+			(unsigned long long)t->v.x86.rip);
+		return NULL;
+	}
+	if (crosses(t, gpa)) {
+		gva_t second = (lin & PAGE_MASK) + PAGE_SIZE;
+
+		if (!(t->key & KEY_CODE64))
+			second = (u32)second;
+		if (tlb_fetch(t, second, &gpa2, &f)) {
+			fetch_fault(t, &f);
+			return NULL;
+		}
+		gpa2 &= PAGE_MASK;
+		if (!gmem_hva(&e->vm->mem, gpa2, 1)) {
+			vm_kill(e->vm,
+				"the guest executes at physical address "
+				"0x%llx, where there is no memory",
+				(unsigned long long)gpa2);
+			return NULL;
+		}
+		b = table_find(e, gpa, t->key, gpa2);
+		if (b)
+			return b;
+	}
+	return translate(t, gpa, lin, gpa2, t->key);
+}
+
+static u64 enter_block(struct tcpu *t, struct block *b)
+{
+	t->code_base = t->v.x86.rip - (b->gpa & ~PAGE_MASK);
+	TRACE(EXEC, "%llx gpa %llx key %x", (unsigned long long)t->v.x86.rip,
+	      (unsigned long long)b->gpa, b->key);
+	return (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
+}
+
+/* Anything that only translate_run() can deal with? */
+static bool must_leave(const struct tcpu *t)
+{
+	return t->v.x86.activity != X86_RUNNING || t->fault_pending ||
+	       vm_is_ending(t->e->vm) ||
+	       __atomic_load_n(&t->poll, __ATOMIC_RELAXED);
+}
+
+u64 run_next(struct tcpu *t)
+{
+	struct block *b;
+	bool global;
+	u64 host;
+
+	if (t->v.x86.intr_shadow || must_leave(t))
+		return leave(t);
+	host = TRACE_ON(EXEC) ? 0 : jc_find(t, t->v.x86.rip);
+	if (host)
+		return host;
+	b = find_block(t, &global);
+	if (!b)
+		return leave(t);
+	jc_add(t, t->v.x86.rip, b, global);
+	return enter_block(t, b);
+}
+
+/* --- calls from generated code --- */
+
+/* An instruction of a block for single step is done: trap. */
+static bool step_trap(struct tcpu *t)
+{
+	struct x86_fault f;
+
+	if (!(t->key & KEY_TF) || t->v.x86.activity != X86_RUNNING)
+		return false;
+	t->v.x86.dr6 |= DR6_BS;
+	x86_fault_set(&f, X86_DB);
+	fault_deliver(t, &f);
+	return true;
+}
+
+static void set_rip(struct tcpu *t, u64 rip)
+{
+	t->v.x86.rip = t->key & KEY_CODE64 ? rip : (u32)rip;
+}
+
+u64 run_exit(struct tcpu *t, struct block_exit *x)
+{
+	struct block *from = x->from, *b;
+	u64 epoch = t->e->epoch;
+	bool global;
+
+	set_rip(t, t->code_base + (u64)(s64)x->target);
+	if (must_leave(t))
+		return leave(t);
+	b = find_block(t, &global);
+	if (!b)
+		return leave(t);
+	/*
+	 * Chain, if both are still there, on the same page (an exit's target
+	 * is on the page by construction, as long as it is mapped as it was
+	 * when the block was entered) and in the same mode.
+	 */
+	if (epoch == t->e->epoch && !from->dead && b->gpa2 == ~0ull &&
+	    b->key == from->key &&
+	    (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
+		link_exit(t, x, b);
+	return enter_block(t, b);
+}
+
+u64 run_poll(struct tcpu *t, struct block *b)
+{
+	t->stats.polls++;
+	set_rip(t, t->code_base + (b->gpa & ~PAGE_MASK));
+	/* Entries of dead blocks lead here too; the jump cache has to forget
+	 * them or we would be back at once. */
+	if (b->dead)
+		jc_drop(t, t->v.x86.rip);
+	return run_next(t);
+}
+
+u64 run_jump(struct tcpu *t, gva_t va)
+{
+	/* Generated code has added the generation already, if it looked. */
+	if (!(t->key & (KEY_TF | KEY_STEPS)))
+		va -= t->jc_generation[key_mmu(t->key)];
+	t->stats.jump_misses++;
+	set_rip(t, va);
+	step_trap(t);
+	return run_next(t);
+}
+
+u64 run_callout(struct tcpu *t, struct callout *c)
+{
+	bool tf = t->key & KEY_TF;
+	enum callout_result r;
+
+	t->stats.callouts++;
+	t->stats.callout_by_class[c->insn.cls]++;
+	t->leave_after = 0;
+	r = c->fn(t, c);
+	if (r == CALLOUT_NEXT && !t->leave_after)
+		return 0;
+	if (r == CALLOUT_NEXT || r == CALLOUT_DONE) {
+		set_rip(t, t->code_base + c->next);
+		if (tf && !t->v.x86.intr_shadow) {
+			/* TF counts as it was when the instruction began. */
+			struct x86_fault f;
+
+			t->v.x86.dr6 |= DR6_BS;
+			x86_fault_set(&f, X86_DB);
+			fault_deliver(t, &f);
+		}
+	}
+	t->leave_after = 0;
+	return run_next(t);
+}
+
+/* --- interrupts and requests --- */
+
+static bool deliver_interrupt(struct tcpu *t)
+{
+	struct x86_fault f = { 0 };
+	int vector;
+
+	world_enter(t);
+	vm_lock(t->e->vm);
+	vcpu_clear_request(&t->v, VCPU_REQ_INTR);
+	vector = t->v.intr ? t->v.intr->ack(t->v.intr_dev) : -1;
+	vm_unlock(t->e->vm);
+	world_leave(t);
+	if (vector < 0)
+		return false;
+	f.vector = (u8)vector;
+	TRACE(INTR, "vector %u at %llx", f.vector,
+	      (unsigned long long)t->v.x86.rip);
+	t->stats.interrupts++;
+	t->v.x86.activity = X86_RUNNING;
+	t->stats.exceptions--; /* counted there, but it is none */
+	fault_deliver_kind(t, X86_EVENT_INTR, &f);
+	return true;
+}
+
+static void deliver_nmi(struct tcpu *t)
+{
+	struct x86_fault f = { .vector = X86_NMI };
+
+	vcpu_clear_request(&t->v, VCPU_REQ_NMI);
+	t->v.x86.nmi_masked = 1;
+	t->v.x86.activity = X86_RUNNING;
+	fault_deliver_kind(t, X86_EVENT_INTR, &f);
+}
+
+#define REQ_NOT_OURS \
+	(VCPU_REQ_STOP | VCPU_REQ_TIMER | VCPU_REQ_INIT | VCPU_REQ_SIPI)
+
+/* True: translate_run() returns *@why. */
+static bool attend(struct tcpu *t, enum vm_exit *why)
+{
+	struct x86_state *s = &t->v.x86;
+	u32 req;
+
+	__atomic_store_n(&t->poll, 0, __ATOMIC_SEQ_CST);
+	req = vcpu_requests(&t->v);
+	if (t->fault_pending) {
+		t->fault_pending = false;
+		fault_deliver(t, &t->fault);
+	}
+	if (req & VCPU_REQ_ENGINE) {
+		vcpu_clear_request(&t->v, VCPU_REQ_ENGINE);
+		smc_foreign_run(t);
+	}
+	if ((req & REQ_NOT_OURS) || vm_is_ending(t->e->vm)) {
+		*why = VM_EXIT_REQUEST;
+		return true;
+	}
+	if (s->activity == X86_SHUTDOWN) {
+		*why = VM_EXIT_SHUTDOWN;
+		return true;
+	}
+	if (s->activity == X86_WAIT_SIPI) {
+		*why = VM_EXIT_HLT;
+		return true;
+	}
+	if (!s->intr_shadow) {
+		if ((req & VCPU_REQ_NMI) && !s->nmi_masked)
+			deliver_nmi(t);
+		else if ((req & VCPU_REQ_INTR) && (s->rflags & FLAG_IF))
+			deliver_interrupt(t);
+	}
+	if (s->activity == X86_HALTED) {
+		*why = VM_EXIT_HLT;
+		return true;
+	}
+	return false;
+}
+
+static void enter_code(struct tcpu *t, const u8 *stub, const u8 *pc)
+{
+	void (*enter)(struct tcpu *, const u8 *);
+
+	enter = (void (*)(struct tcpu *, const u8 *))(uintptr_t)stub;
+	enter(t, pc);
+}
+
+/*
+ * The instruction in an interrupt shadow runs without a poll before it; the
+ * block after its own polls again.
+ */
+static void enter_in_shadow(struct tcpu *t)
+{
+	const struct stubs *stubs = &t->e->stubs;
+	struct block *b;
+	bool global;
+
+	t->v.x86.intr_shadow = 0;
+	b = find_block(t, &global);
+	if (!b)
+		return;
+	if (vcpu_requests(&t->v))
+		__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
+	(void)enter_block(t, b);
+	enter_code(t,
+		   b->pref == FLAGS_SAVED ? stubs->enter : stubs->enter_host,
+		   block_entry(b, b->pref, false));
+}
+
+static void enter_next(struct tcpu *t)
+{
+	u64 pc = run_next(t);
+
+	if (pc != leave(t))
+		enter_code(t, t->e->stubs.enter, (const u8 *)(uintptr_t)pc);
+}
+
+enum vm_exit translate_run(struct vcpu *v)
+{
+	struct tcpu *t = tcpu_of(v);
+	enum vm_exit why = VM_EXIT_REQUEST;
+
+	host_set_gs_base(t);
+	if (t->stale) {
+		t->stale = false;
+		tcpu_set_rflags(t, v->x86.rflags);
+		tlb_flush_all(t);
+		t->key = ~0u;
+	}
+	tcpu_set_rflags(t, v->x86.rflags);
+	key_update(t);
+	t->world_depth = 1;
+	world_leave(t);
+	for (;;) {
+		if (attend(t, &why))
+			break;
+		if (t->v.x86.intr_shadow)
+			enter_in_shadow(t);
+		else
+			enter_next(t);
+	}
+	world_enter(t);
+	t->world_depth = 0;
+	v->x86.rflags = tcpu_rflags(t);
+	return why;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stack.c - the instructions that use the stack: PUSH, POP, CALL, RET, LEAVE.
+ *
+ * RSP changes after the access has passed its check, never before.
+ */
+#include "engine/translate/trans.h"
+
+static unsigned stack_bytes(const struct trans *tr)
+{
+	if (in_long_code(tr))
+		return 8;
+	return tr->key & KEY_STACK32 ? 4 : 2;
+}
+
+/* T0 = RSP + delta as a stack offset. */
+static void stack_offset(struct trans *tr, unsigned from, s32 delta)
+{
+	struct emit *e = &tr->e;
+	unsigned w = stack_bytes(tr);
+
+	if (w == 8 && delta == 0)
+		emit_mov(e, T0, from);
+	else
+		emit_lea(e, w == 8, T0, from, 0xff, 0, delta);
+	if (w == 2) {
+		emit8(e, 0x45);
+		emit8(e, 0x0f);
+		emit8(e, 0xb7);
+		emit8(e, 0xd2); /* movzwl %r10w, %r10d */
+	}
+}
+
+static void stack_set(struct trans *tr, unsigned from, s32 delta)
+{
+	struct emit *e = &tr->e;
+	unsigned w = stack_bytes(tr);
+
+	if (w == 2) {
+		emit_lea(e, true, T0, from, 0xff, 0, delta);
+		emit8(e, 0x66);
+		emit_rr(e, false, OP_MOV, HOST_GUEST_RSP, T0);
+	} else {
+		emit_lea(e, w == 8, HOST_GUEST_RSP, from, 0xff, 0, delta);
+	}
+}
+
+static void stack_access(struct trans *tr, unsigned from, s32 delta,
+			 unsigned bytes, unsigned acc)
+{
+	flags_need_saved(tr);
+	stack_offset(tr, from, delta);
+	access_segment(tr, X86_SS, bytes, acc);
+	access_check(tr, bytes, acc);
+}
+
+/* op reg, (T0) of @bytes */
+static void at_t0(struct trans *tr, u8 op, unsigned reg, unsigned bytes)
+{
+	if (bytes == 2)
+		emit8(&tr->e, 0x66);
+	emit_rm(&tr->e, bytes == 8, op, reg, T0, 0);
+}
+
+void stack_push_scratch(struct trans *tr, unsigned bytes)
+{
+	stack_access(tr, HOST_GUEST_RSP, -(s32)bytes, bytes, ACC_W);
+	emit_gs(&tr->e, true, OP_MOV, T1, GS(scratch[0]));
+	at_t0(tr, OP_STORE, T1, bytes);
+	stack_set(tr, HOST_GUEST_RSP, -(s32)bytes);
+}
+
+/* T1 <- the instruction's memory operand. */
+static void load_operand(struct trans *tr, unsigned bytes)
+{
+	access_operand(tr, bytes, ACC_R);
+	if (bytes == 2) {
+		emit8(&tr->e, 0x45);
+		emit8(&tr->e, 0x0f);
+		emit8(&tr->e, 0xb7);
+		emit8(&tr->e, 0x1a); /* movzwl (%r10), %r11d */
+	} else {
+		at_t0(tr, OP_MOV, T1, bytes);
+	}
+}
+
+void stack_push(struct trans *tr)
+{
+	const struct x86_insn *i = tr->i;
+	unsigned n = i->opsize;
+
+	if (i->attr & IA_MEM) {
+		load_operand(tr, n);
+		emit_gs(&tr->e, true, OP_STORE, T1, GS(scratch[0]));
+		stack_push_scratch(tr, n);
+		return;
+	}
+	stack_access(tr, HOST_GUEST_RSP, -(s32)n, n, ACC_W);
+	if (i->imm_len) {
+		/* mov $imm32, (%r10): sign-extended, as PUSH does */
+		if (n == 2)
+			emit8(&tr->e, 0x66);
+		emit_rex(&tr->e, n == 8, 0, 0, T0);
+		emit8(&tr->e, 0xc7);
+		emit8(&tr->e, T0 & 7);
+		if (n == 2) {
+			emit8(&tr->e, (u8)i->imm);
+			emit8(&tr->e, (u8)(i->imm >> 8));
+		} else {
+			emit32(&tr->e, (u32)i->imm);
+		}
+	} else {
+		unsigned r = i->attr & IA_OPREG ? i->reg : i->rm;
+		int h = host_reg(r);
+
+		if (h < 0)
+			load_guest(tr, T1, r);
+		at_t0(tr, OP_STORE, h < 0 ? T1 : (unsigned)h, n);
+	}
+	stack_set(tr, HOST_GUEST_RSP, -(s32)n);
+}
+
+/*
+ * POP m: the address is computed with RSP already incremented (SDM 2 "POP"),
+ * and RSP changes only if the store succeeds.
+ */
+static void pop_memory(struct trans *tr, unsigned n)
+{
+	struct emit *e = &tr->e;
+
+	stack_access(tr, HOST_GUEST_RSP, 0, n, ACC_R);
+	at_t0(tr, OP_MOV, T1, n);
+	emit_gs(e, true, OP_STORE, T1, GS(scratch[0]));
+	access_offset(tr);
+	if (tr->i->base == X86_RSP)
+		emit_lea(e, tr->i->adsize == 8, T0, T0, 0xff, 0, (s32)n);
+	access_segment(tr, tr->i->seg, n, ACC_W);
+	access_check(tr, n, ACC_W);
+	emit_gs(e, true, OP_MOV, T1, GS(scratch[0]));
+	at_t0(tr, OP_STORE, T1, n);
+	stack_set(tr, HOST_GUEST_RSP, (s32)n);
+}
+
+void stack_pop(struct trans *tr)
+{
+	const struct x86_insn *i = tr->i;
+	unsigned n = i->opsize;
+	unsigned r = i->attr & IA_OPREG ? i->reg : i->rm;
+
+	if (i->attr & IA_MEM) {
+		pop_memory(tr, n);
+		return;
+	}
+	stack_access(tr, HOST_GUEST_RSP, 0, n, ACC_R);
+	at_t0(tr, OP_MOV, T1, n);
+	/* First the increment: POP RSP ends with the value popped. */
+	stack_set(tr, HOST_GUEST_RSP, (s32)n);
+	store_guest(tr, r, T1, n);
+}
+
+static void push_return(struct trans *tr, unsigned n)
+{
+	stack_access(tr, HOST_GUEST_RSP, -(s32)n, n, ACC_W);
+	flow_code_address(tr, T1, tr->next);
+	at_t0(tr, OP_STORE, T1, n);
+	stack_set(tr, HOST_GUEST_RSP, -(s32)n);
+}
+
+/* T0 <- target of an indirect jump or call. */
+static void load_target(struct trans *tr, unsigned n)
+{
+	if (tr->i->attr & IA_MEM) {
+		load_operand(tr, n);
+		emit_mov(&tr->e, T0, T1);
+	} else {
+		load_guest(tr, T0, tr->i->rm);
+		if (n == 4)
+			emit_rr(&tr->e, false, OP_MOV, T0, T0);
+		else if (n == 2) {
+			emit8(&tr->e, 0x45);
+			emit8(&tr->e, 0x0f);
+			emit8(&tr->e, 0xb7);
+			emit8(&tr->e, 0xd2);
+		}
+	}
+}
+
+void stack_call(struct trans *tr)
+{
+	const struct x86_insn *i = tr->i;
+	unsigned n = i->opsize;
+
+	if (i->cls == X86_C_CALL) {
+		push_return(tr, n);
+		access_end(tr);
+		flow_exit(tr, (s32)((s64)tr->next + (s64)i->imm), false);
+		return;
+	}
+	if (i->cls == X86_C_JMP_IND) {
+		load_target(tr, n);
+		flow_jump_t0(tr);
+		return;
+	}
+	flags_need_saved(tr);
+	load_target(tr, n);
+	emit_gs(&tr->e, true, OP_STORE, T0, GS(scratch[0]));
+	push_return(tr, n);
+	access_end(tr);
+	emit_gs(&tr->e, true, OP_MOV, T0, GS(scratch[0]));
+	flow_jump_t0(tr);
+}
+
+void stack_ret(struct trans *tr)
+{
+	unsigned n = tr->i->opsize;
+
+	stack_access(tr, HOST_GUEST_RSP, 0, n, ACC_R);
+	if (n == 2) {
+		emit8(&tr->e, 0x45);
+		emit8(&tr->e, 0x0f);
+		emit8(&tr->e, 0xb7);
+		emit8(&tr->e, 0x1a);
+	} else {
+		at_t0(tr, OP_MOV, T1, n);
+	}
+	emit_gs(&tr->e, true, OP_STORE, T1, GS(scratch[0]));
+	stack_set(tr, HOST_GUEST_RSP,
+		  (s32)n + (s32)(tr->i->imm_len ? (tr->i->imm & 0xffff) : 0));
+	emit_gs(&tr->e, true, OP_MOV, T0, GS(scratch[0]));
+	flow_jump_t0(tr);
+}
+
+/* LEAVE: RSP = RBP, POP RBP. */
+void stack_leave(struct trans *tr)
+{
+	unsigned n = tr->i->opsize;
+
+	stack_access(tr, X86_RBP, 0, n, ACC_R);
+	at_t0(tr, OP_MOV, T1, n);
+	stack_set(tr, X86_RBP, (s32)n);
+	store_guest(tr, X86_RBP, T1, n);
+}
+
+/*
+ * PUSHF: arithmetic flags from where they were saved, the rest from
+ * x86.rflags, which keeps those bits clear. RF and VM read as 0.
+ */
+void stack_pushf(struct trans *tr)
+{
+	struct emit *e = &tr->e;
+
+	flags_need_saved(tr);
+	tr->flags = FLAGS_SAVED;
+	/* movzwl %gs:flags_ax, %r11d */
+	emit8(e, 0x65);
+	emit8(e, 0x44);
+	emit8(e, 0x0f);
+	emit8(e, 0xb7);
+	emit8(e, 0x1c);
+	emit8(e, 0x25);
+	emit32(e, GS(flags_ax));
+	emit_rr(e, false, OP_MOV, T0, T1);
+	emit_ri(e, false, 4, T0, 1);
+	emit8(e, 0x41);
+	emit8(e, 0xc1);
+	emit8(e, 0xe2);
+	emit8(e, 11); /* shl $11, %r10d */
+	emit8(e, 0x41);
+	emit8(e, 0xc1);
+	emit8(e, 0xeb);
+	emit8(e, 8); /* shr $8, %r11d */
+	emit_ri(e, false, 4, T1, 0xd5);
+	emit_rr(e, false, ALU_OR, T1, T0);
+	emit_gs(e, false, ALU_OR, T1, GS(v.x86.rflags));
+	emit_ri(e, false, 4, T1, (s32)~(FLAG_RF | FLAG_VM));
+	emit_ri(e, false, 1, T1, FLAG_FIXED);
+	emit_gs(e, true, OP_STORE, T1, GS(scratch[0]));
+	stack_push_scratch(tr, tr->i->opsize);
+}

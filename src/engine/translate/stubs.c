@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stubs.c - the shared pieces of generated code: how C enters it, how it
+ * leaves, and how it calls C.
+ *
+ * Around every call the guest's registers go to x86.gpr[] and come back, so C
+ * sees and may change all of them. The vector registers stay where they are:
+ * C below world_enter() does not touch them. Stack alignment: .host_rsp is a
+ * multiple of 16; stubs that are called (not jumped to) account for what the
+ * call pushed.
+ */
+#include "engine/translate/emit.h"
+#include "engine/translate/engine.h"
+#include "engine/translate/gs.h"
+
+static void save_gprs(struct emit *e)
+{
+	for (unsigned r = 0; r < 16; r++)
+		if (r != X86_RSP && r != X86_R9 && r != T0 && r != T1)
+			emit_gs(e, true, OP_STORE, r, GS_GPR(r));
+	emit_gs(e, true, OP_STORE, HOST_GUEST_RSP, GS_GPR(X86_RSP));
+}
+
+static void load_gprs(struct emit *e)
+{
+	for (unsigned r = 0; r < 16; r++)
+		if (r != X86_RSP && r != X86_R9 && r != T0 && r != T1)
+			emit_gs(e, true, OP_MOV, r, GS_GPR(r));
+	emit_gs(e, true, OP_MOV, HOST_GUEST_RSP, GS_GPR(X86_RSP));
+}
+
+static void call_c(struct emit *e, void *fn)
+{
+	emit_gs(e, true, OP_MOV, X86_RDI, GS(self));
+	emit_mov_imm(e, X86_RAX, (u64)(uintptr_t)fn);
+	emit8(e, 0xff);
+	emit8(e, 0xd0);
+}
+
+static void reset_rsp(struct emit *e)
+{
+	emit_gs(e, true, OP_MOV, X86_RSP, GS(host_rsp));
+}
+
+static void emit_enter(struct emit *e, bool host_flags)
+{
+	static const u8 push[] = { 0x55, 0x53, 0x41, 0x54, 0x41, 0x55,
+				   0x41, 0x56, 0x41, 0x57 };
+
+	for (unsigned i = 0; i < sizeof(push); i++)
+		emit8(e, push[i]);
+	emit_ri(e, true, 5, X86_RSP, 8);
+	emit_gs(e, true, OP_STORE, X86_RSP, GS(host_rsp));
+	emit_mov(e, T0, X86_RSI);
+	load_gprs(e);
+	if (host_flags)
+		emit_restore_flags(e);
+	emit8(e, 0x41);
+	emit8(e, 0xff);
+	emit8(e, 0xe2); /* jmp *%r10 */
+}
+
+static void emit_leave(struct emit *e)
+{
+	static const u8 pop[] = { 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d,
+				  0x41, 0x5c, 0x5b, 0x5d, 0xc3 };
+
+	reset_rsp(e);
+	emit_ri(e, true, 0, X86_RSP, 8);
+	for (unsigned i = 0; i < sizeof(pop); i++)
+		emit8(e, pop[i]);
+}
+
+/* To the address in RAX, which is generated code or the leave stub. */
+static void emit_go_rax(struct emit *e)
+{
+	emit_mov(e, T0, X86_RAX);
+	reset_rsp(e);
+	load_gprs(e);
+	emit8(e, 0x41);
+	emit8(e, 0xff);
+	emit8(e, 0xe2);
+}
+
+/* Jumped to, with an argument in T0; C says where to go on. */
+static u8 *emit_jumped(struct emit *e, void *fn)
+{
+	u8 *at = emit_pc(e);
+
+	save_gprs(e);
+	emit_mov(e, X86_RSI, T0);
+	call_c(e, fn);
+	emit_go_rax(e);
+	return at;
+}
+
+static u8 *emit_flags_then(struct emit *e, const u8 *next)
+{
+	u8 *at = emit_pc(e);
+
+	emit_save_flags(e);
+	emit_jmp(e, next);
+	return at;
+}
+
+/* Called, with a callout in T0; returns if C returns 0. */
+static u8 *emit_callout_stub(struct emit *e)
+{
+	u8 *at = emit_pc(e);
+	u8 *stay;
+
+	save_gprs(e);
+	emit_mov(e, X86_RSI, T0);
+	emit_ri(e, true, 5, X86_RSP, 8);
+	call_c(e, (void *)run_callout);
+	emit_rr(e, true, OP_TEST, X86_RAX, X86_RAX);
+	stay = emit_jcc_fwd(e, CC_E);
+	emit_go_rax(e);
+	emit_land(e, stay);
+	emit_ri(e, true, 0, X86_RSP, 8);
+	load_gprs(e);
+	emit8(e, 0xc3);
+	return at;
+}
+
+/* Called, with a descriptor pushed: (%rsp) return address, 8(%rsp) desc. */
+static u8 *emit_miss(struct emit *e, u32 tags)
+{
+	u8 *at = emit_pc(e);
+	u8 *fault;
+
+	emit_gs8(e, true, ALU_ADD, T0, T1, tags);
+	save_gprs(e);
+	emit_mov(e, X86_RSI, T0);
+	emit_rm(e, false, OP_MOV, X86_RDX, X86_RSP, 8);
+	emit_mov(e, X86_RCX, X86_RSP);
+	call_c(e, (void *)mem_miss);
+	emit_rr(e, true, OP_TEST, X86_RAX, X86_RAX);
+	fault = emit_jcc_fwd(e, CC_E);
+	emit_mov(e, T0, X86_RAX);
+	load_gprs(e);
+	emit8(e, 0xc2);
+	emit8(e, 8);
+	emit8(e, 0);
+	emit_land(e, fault);
+	reset_rsp(e);
+	call_c(e, (void *)run_next);
+	emit_go_rax(e);
+	return at;
+}
+
+static u8 *emit_commit(struct emit *e, bool host_flags)
+{
+	u8 *at = emit_pc(e);
+	u8 *stay;
+
+	if (host_flags)
+		emit_save_flags(e);
+	save_gprs(e);
+	emit_rm(e, false, OP_MOV, X86_RSI, X86_RSP, 8);
+	call_c(e, (void *)mem_commit);
+	emit_rr(e, true, OP_TEST, X86_RAX, X86_RAX);
+	stay = emit_jcc_fwd(e, CC_E);
+	emit_go_rax(e);
+	emit_land(e, stay);
+	load_gprs(e);
+	if (host_flags)
+		emit_restore_flags(e);
+	emit8(e, 0xc2);
+	emit8(e, 8);
+	emit8(e, 0);
+	return at;
+}
+
+static u8 *emit_segment_fault(struct emit *e)
+{
+	u8 *at = emit_pc(e);
+
+	save_gprs(e);
+	emit_rm(e, false, OP_MOV, X86_RSI, X86_RSP, 8);
+	emit_rm(e, true, OP_MOV, X86_RDX, X86_RSP, 0);
+	call_c(e, (void *)run_segment_fault);
+	emit_go_rax(e);
+	return at;
+}
+
+int stubs_make(struct engine *g)
+{
+	struct stubs *s = &g->stubs;
+	struct emit em = { .p = g->code.rw,
+			   .end = g->code.rw + STUB_BYTES,
+			   .to_rx = -(s64)g->rw_offset };
+	struct emit *e = &em;
+
+	s->enter = emit_pc(e);
+	emit_enter(e, false);
+	s->enter_host = emit_pc(e);
+	emit_enter(e, true);
+	s->leave = emit_pc(e);
+	emit_leave(e);
+	s->callout = emit_callout_stub(e);
+	s->exit_saved = emit_jumped(e, (void *)run_exit);
+	s->exit_host = emit_flags_then(e, s->exit_saved);
+	s->poll_saved = emit_jumped(e, (void *)run_poll);
+	s->poll_host = emit_flags_then(e, s->poll_saved);
+	s->jump_miss = emit_jumped(e, (void *)run_jump);
+	s->commit_host = emit_commit(e, true);
+	s->commit_saved = emit_commit(e, false);
+	s->segment_fault = emit_segment_fault(e);
+	for (unsigned m = 0; m < MMU_COUNT; m++) {
+		s->miss[m][0] = emit_miss(e, GS(tlb[0].read_tag) +
+						     m * sizeof(struct tlb));
+		s->miss[m][1] = emit_miss(e, GS(tlb[0].write_tag) +
+						     m * sizeof(struct tlb));
+	}
+	return emit_full(e) ? -ENOSPC : 0;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tcpu.h - the translator's virtual processor: struct vcpu and, behind it,
+ * everything that generated code reaches through %gs.
+ *
+ * While generated code runs, guest registers live in the host's own of the
+ * same name, except:
+ *
+ *	guest RSP		host R9
+ *	guest R9, R10, R11	memory: x86.gpr[]
+ *	host R10, R11		scratch: T0, T1
+ *	host RSP		the monitor's stack
+ *
+ * The arithmetic flags are in one of two places, and the translator always
+ * knows in which: the host's EFLAGS ("HOST"), or .flags_ax ("SAVED"), as LAHF
+ * and SETO AL leave them. Everything else of RFLAGS is in x86.rflags; DF, AC,
+ * TF and IF never reach the host's register. Vector and x87 registers are the
+ * guest's whenever .fpu_live, generated code or not: C on this side of
+ * world_enter() is compiled to general registers only.
+ *
+ * Owned by the vCPU's thread, but for .poll.
+ */
+#ifndef DOPPEL_TRANSLATE_TCPU_H
+#define DOPPEL_TRANSLATE_TCPU_H
+
+#include "base/base.h"
+#include "engine/translate/stats.h"
+#include "vm/vm.h"
+#include "x86/insn.h"
+#include "x86/mem.h"
+
+struct block;
+struct engine;
+
+/*
+ * Whose rights a data access has. The kernel has two: SMAP applies unless
+ * EFLAGS.AC is set, and translated code knows statically which.
+ */
+enum mmu_index { MMU_USER, MMU_KERNEL, MMU_KERNEL_AC, MMU_COUNT };
+
+#define TLB_BITS 9
+#define TLB_ENTRIES (1u << TLB_BITS)
+
+/*
+ * One page per entry, direct-mapped by the low bits of the page number. An
+ * access hits if gva - tag is at most 4096 - size; then it is at
+ * host + (gva - tag). One comparison so covers page crossing, too.
+ *
+ * An invalid tag is an address that maps to another entry: 0, and one page
+ * for entry 0; then no gva that selects this entry can hit, canonical or not.
+ */
+struct tlb {
+	u64 read_tag[TLB_ENTRIES];
+	u64 write_tag[TLB_ENTRIES];
+	u64 host[TLB_ENTRIES];
+	u64 gpa[TLB_ENTRIES]; /* of the page; for C */
+	/* Entries to drop on CR3 writes (not global), and from large pages. */
+	u64 local[TLB_ENTRIES / 64];
+	u64 large[TLB_ENTRIES / 64];
+	bool any_large_local; /* some large entry may be user's */
+};
+
+/* Where indirect jumps find their target: by virtual address. */
+#define JC_BITS 12
+#define JC_ENTRIES (1u << JC_BITS)
+
+struct jc_entry {
+	u64 tag; /* the target's virtual address, plus jc_generation */
+	u64 host; /* entry with flags SAVED */
+	u64 code_base; /* virtual address of the target's page */
+	u64 unused;
+};
+
+/* Virtual page to physical, for fetches. */
+#define ITLB_ENTRIES 256
+struct itlb_entry {
+	u64 va; /* page; 1 when invalid */
+	gpa_t gpa;
+	bool user;
+	bool global;
+};
+
+struct tcpu {
+	struct vcpu v; /* first: x86.gpr[] gets the shortest offsets */
+
+	u16 flags_ax; /* AH: SF ZF AF PF CF as LAHF has them; AL: OF */
+	u8 fpu_live;
+	u8 in_code; /* generated code runs, or C called from it */
+	u32 poll; /* atomic: look at the requests soon */
+	u64 code_base; /* virtual address of the running block's page */
+	u64 host_rsp; /* to leave generated code by */
+	u64 scratch[2]; /* values carried across a TLB check */
+	struct tcpu *self;
+
+	/* Offsets from lo to hi may be accessed; none if lo > hi. [0]: read,
+	 * [1]: write. */
+	struct segcache {
+		u64 base;
+		struct {
+			u64 lo, hi;
+		} may[2];
+	} segcache[6];
+
+	/* An access that no TLB entry serves (MMIO, two pages, code page) is
+	 * done on .bounce and finished afterwards. See mem.c. */
+	u8 bounce[192] __attribute__((aligned(64)));
+	u64 bounce_gva;
+	u32 bounce_bytes;
+	u32 bounce_at; /* offset in .bounce: gva modulo 64 */
+	u8 bounce_user;
+	u8 leave_after; /* translated code was overwritten: leave the block */
+
+	/* A host exception in generated code, to be delivered by run(). */
+	bool fault_pending;
+	struct x86_fault fault;
+	u8 world_depth;
+	bool stale; /* v->x86 was changed from outside */
+	bool step; /* a single-step trap follows the running instruction */
+
+	struct engine *e;
+	u32 key; /* mode of the code that runs now: see key.h */
+	/* Added to addresses before they are compared, so that a flush is one
+	 * addition; in the upper 16 bits, where addresses are canonical. */
+	u64 jc_generation[MMU_COUNT];
+	u32 jc_key[MMU_COUNT]; /* the key that each jump cache is for */
+	u64 jc_cs_base[MMU_COUNT];
+	bool jc_local[MMU_COUNT]; /* ... holds entries of local pages */
+	u64 jc_bloom[MMU_COUNT][16]; /* pages that it has entries of */
+
+	struct x86_mem mem; /* how src/x86 reaches this vCPU's memory */
+	struct tstats stats;
+
+	struct tlb tlb[MMU_COUNT];
+	struct jc_entry jc[MMU_COUNT][JC_ENTRIES];
+	struct itlb_entry itlb[ITLB_ENTRIES];
+};
+
+static inline struct tcpu *tcpu_of(struct vcpu *v)
+{
+	return container_of(v, struct tcpu, v);
+}
+
+static inline u64 flags_from_ax(u16 ax)
+{
+	return ((ax >> 8) & 0xd5) | ((u64)(ax & 1) << 11);
+}
+
+static inline u16 flags_to_ax(u64 rflags)
+{
+	return (u16)(((rflags & 0xd5) << 8) | ((rflags >> 11) & 1));
+}
+
+/* The whole RFLAGS, when flags are SAVED. */
+static inline u64 tcpu_rflags(const struct tcpu *t)
+{
+	return (t->v.x86.rflags & ~FLAG_ARITH) | flags_from_ax(t->flags_ax) |
+	       FLAG_FIXED;
+}
+
+static inline void tcpu_set_rflags(struct tcpu *t, u64 v)
+{
+	/* Generated PUSHF ors the two together. */
+	t->v.x86.rflags = v & ~FLAG_ARITH;
+	t->flags_ax = flags_to_ax(v);
+}
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tlb.c - the software TLB: filling by the architecture's page walk, and
+ * flushing by the architecture's rules.
+ *
+ * Entries are composed: guest virtual straight to host. A write entry exists
+ * only where the D bit is set and no translated code lies, so that the first
+ * write to a page comes through C. Pages of devices never get an entry.
+ * SDM 3A 4.10 "Caching Translation Information"
+ */
+#include "base/fmt.h"
+#include "base/trace.h"
+#include "engine/translate/engine.h"
+#include "engine/translate/key.h"
+#include "x86/paging.h"
+
+/* A page table may share its page with translated code, and the walk sets A
+ * and D bits. Which it does, we are not told: the code there goes. */
+static void *phys_word(void *ctx, gpa_t gpa)
+{
+	struct tcpu *t = ctx;
+	void *p = gmem_hva(&t->e->vm->mem, gpa, 8);
+
+	if (p && unlikely(smc_is_code(t->e, gpa)) &&
+	    smc_written(t, gpa, 8))
+		t->leave_after = 1;
+	return p;
+}
+
+static void entry_clear(struct tlb *tlb, unsigned i)
+{
+	u64 bad = i ? 0 : PAGE_SIZE;
+
+	tlb->read_tag[i] = bad;
+	tlb->write_tag[i] = bad;
+	tlb->local[i / 64] &= ~BIT64(i % 64);
+	tlb->large[i / 64] &= ~BIT64(i % 64);
+}
+
+void tlb_flush_all(struct tcpu *t)
+{
+	for (unsigned m = 0; m < MMU_COUNT; m++) {
+		struct tlb *tlb = &t->tlb[m];
+
+		fill_bytes(tlb->read_tag, 0, sizeof(tlb->read_tag));
+		fill_bytes(tlb->write_tag, 0, sizeof(tlb->write_tag));
+		fill_bytes(tlb->local, 0, sizeof(tlb->local));
+		fill_bytes(tlb->large, 0, sizeof(tlb->large));
+		tlb->any_large_local = false;
+		entry_clear(tlb, 0);
+	}
+	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
+		t->itlb[i].va = 1;
+	jc_flush_all(t);
+	t->stats.tlb_flushes_all++;
+}
+
+void tlb_flush_local(struct tcpu *t)
+{
+	for (unsigned m = 0; m < MMU_COUNT; m++) {
+		struct tlb *tlb = &t->tlb[m];
+
+		for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
+			u64 bits = tlb->local[w];
+
+			for (; bits; bits &= bits - 1)
+				entry_clear(tlb, w * 64 +
+						 (unsigned)__builtin_ctzll(
+							 bits));
+		}
+	}
+	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
+		if (!t->itlb[i].global)
+			t->itlb[i].va = 1;
+	jc_flush_local(t);
+	t->stats.tlb_flushes++;
+}
+
+/*
+ * INVLPG drops all of a large page, whichever part of it is named: entries of
+ * such pages are remembered, and all of them go (dropping more is legal).
+ */
+void tlb_flush_page(struct tcpu *t, gva_t va)
+{
+	gva_t page = va & PAGE_MASK;
+	unsigned i = (va >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
+	struct itlb_entry *it = &t->itlb[(va >> PAGE_SHIFT) % ITLB_ENTRIES];
+
+	for (unsigned m = 0; m < MMU_COUNT; m++) {
+		struct tlb *tlb = &t->tlb[m];
+
+		if (tlb->read_tag[i] == page || tlb->write_tag[i] == page)
+			entry_clear(tlb, i);
+		for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
+			u64 bits = tlb->large[w];
+
+			for (; bits; bits &= bits - 1) {
+				unsigned k = w * 64 + (unsigned)
+						__builtin_ctzll(bits);
+
+				if (((tlb->read_tag[k] ^ page) >> 30) == 0)
+					entry_clear(tlb, k);
+			}
+		}
+	}
+	if (it->va == page)
+		it->va = 1;
+	/* Code of large pages: the itlb does not know sizes. */
+	jc_flush_page(t, page);
+	t->stats.tlb_invlpg++;
+}
+
+void tlb_protect(struct tcpu *t, gpa_t gpa)
+{
+	gpa_t page = gpa & PAGE_MASK;
+
+	for (unsigned m = 0; m < MMU_COUNT; m++)
+		for (unsigned i = 0; i < TLB_ENTRIES; i++)
+			if (t->tlb[m].gpa[i] == page)
+				t->tlb[m].write_tag[i] = i ? 0 : PAGE_SIZE;
+}
+
+static bool walk(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
+		 struct x86_walk *w, struct x86_fault *f)
+{
+	const struct x86_state *s = &t->v.x86;
+
+	/* In long mode a non-canonical address never gets to the tables. */
+	if ((s->efer & EFER_LMA) && !x86_is_canonical(va)) {
+		x86_gp(f);
+		return false;
+	}
+	return x86_walk(s, va, acc, mmu == MMU_KERNEL_AC, phys_word, t, w,
+			f) == 0;
+}
+
+int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
+	     gpa_t *gpa, struct x86_fault *f)
+{
+	struct tlb *tlb = &t->tlb[mmu];
+	unsigned i = (va >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
+	gva_t page = va & PAGE_MASK;
+	struct x86_walk w;
+	hva_t hva;
+
+	t->stats.tlb_misses++;
+	acc = (acc & (X86_ACC_READ | X86_ACC_WRITE | X86_ACC_IMPLICIT)) |
+	      acc_of_mmu(mmu);
+	if (!walk(t, mmu, va, acc, &w, f))
+		return -1;
+	*gpa = w.gpa;
+	hva = gmem_hva(&t->e->vm->mem, w.gpa & PAGE_MASK, PAGE_SIZE);
+	if (!hva)
+		return 1;
+	t->stats.tlb_fills++;
+	entry_clear(tlb, i);
+	tlb->read_tag[i] = page;
+	tlb->host[i] = (u64)(uintptr_t)hva;
+	tlb->gpa[i] = w.gpa & PAGE_MASK;
+	if (w.writable && w.dirty && !smc_is_code(t->e, w.gpa))
+		tlb->write_tag[i] = page;
+	if (!w.global)
+		tlb->local[i / 64] |= BIT64(i % 64);
+	if (w.page_bytes > PAGE_SIZE)
+		tlb->large[i / 64] |= BIT64(i % 64);
+	TRACE(TLB, "fill mmu %u va %llx gpa %llx acc %x%s", mmu,
+	      (unsigned long long)va, (unsigned long long)w.gpa, acc,
+	      w.global ? " global" : "");
+	return 0;
+}
+
+int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
+{
+	bool user = t->key & KEY_USER;
+	struct itlb_entry *it = &t->itlb[(va >> PAGE_SHIFT) % ITLB_ENTRIES];
+	enum mmu_index mmu = user ? MMU_USER : MMU_KERNEL;
+	struct x86_walk w;
+
+	if (it->va == (va & PAGE_MASK) && it->user == user) {
+		*gpa = it->gpa | (va & ~PAGE_MASK);
+		return 0;
+	}
+	if (!walk(t, mmu, va,
+		  X86_ACC_FETCH | (user ? X86_ACC_USER : 0), &w, f))
+		return -1;
+	it->va = va & PAGE_MASK;
+	it->gpa = w.gpa & PAGE_MASK;
+	it->user = user;
+	it->global = w.global;
+	*gpa = w.gpa;
+	return 0;
+}

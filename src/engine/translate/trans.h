@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trans.h - one translation under way: what the parts of the translator
+ * share while they turn a run of guest instructions into a block.
+ *
+ * Every instruction is emitted as: bring flags where they must be; compute
+ * and check memory operands; the instruction proper, with registers
+ * substituted; write back. Nothing of the guest's state changes before the
+ * last check of an instruction has passed, so a fault is precise.
+ */
+#ifndef DOPPEL_TRANSLATE_TRANS_H
+#define DOPPEL_TRANSLATE_TRANS_H
+
+#include "engine/translate/emit.h"
+#include "engine/translate/engine.h"
+#include "engine/translate/gs.h"
+#include "engine/translate/key.h"
+
+#define TRANS_MAX_COLD 128
+
+/* Code that is seldom run, put behind the block. */
+struct cold {
+	enum { COLD_MISS, COLD_SEGMENT, COLD_FAR } kind;
+	u8 *from; /* after the jump's rel32 */
+	u8 *resume; /* COLD_MISS: where to go on */
+	u8 *end; /* ... of the instruction, if a write must be committed */
+	u32 desc; /* MISS_* */
+	u8 flags; /* at .end, or at a far exit */
+	u8 insn;
+	s32 target; /* COLD_FAR */
+};
+
+struct trans {
+	struct tcpu *t;
+	struct engine *g;
+	struct emit e;
+	struct segment *seg;
+	struct block *b;
+	u32 key;
+	enum x86_code_size size;
+	enum mmu_index mmu;
+	gpa_t gpa; /* of the block */
+	u32 page_off; /* gpa & 4095: offset of the block from code_base */
+
+	unsigned seg_now; /* of the access being made */
+	const struct x86_insn *i; /* the current instruction */
+	unsigned n; /* its number */
+	s32 at, next; /* offsets of it and of what follows, from code_base */
+	u8 flags; /* enum flags_at */
+	bool ended; /* control does not go on to .next */
+	bool end_polled; /* end the block and poll after this instruction */
+	bool end_after_next; /* STI: the same, one instruction later */
+	bool too_long; /* the last instruction has more than 15 bytes */
+	bool failed;
+
+	struct cold cold[TRANS_MAX_COLD];
+	unsigned cold_count;
+	struct insn_meta meta[2 * BLOCK_MAX_INSNS + TRANS_MAX_COLD];
+	unsigned meta_count;
+	struct x86_insn insns[BLOCK_MAX_INSNS];
+	unsigned insn_count;
+};
+
+static inline bool in_long_code(const struct trans *tr)
+{
+	return tr->key & KEY_CODE64;
+}
+
+/* --- flags (trans.c) --- */
+void flags_need_saved(struct trans *tr);
+void flags_need_host(struct trans *tr);
+
+/* --- access.c --- */
+/* T0 = the effective address; then, with the segment base added and checked,
+ * the host address. */
+void access_offset(struct trans *tr);
+void access_segment(struct trans *tr, unsigned seg, unsigned bytes,
+		    unsigned acc);
+/* T0: linear address -> host address. Flags become SAVED. @acc: ACC_*. */
+void access_check(struct trans *tr, unsigned bytes, unsigned acc);
+/* All of it for the instruction's memory operand. */
+void access_operand(struct trans *tr, unsigned bytes, unsigned acc);
+/* The instruction is complete: its write (if bounced) is committed here. */
+void access_end(struct trans *tr);
+
+/* --- copy.c --- */
+/* Emits the instruction itself; a memory operand is at [T0]. */
+void copy_insn(struct trans *tr);
+/* Host register for guest register @r, or -1 if it lives in memory. */
+int host_reg(unsigned r);
+/* @dst <- guest register @r (64 bits), flags untouched. */
+void load_guest(struct trans *tr, unsigned dst, unsigned r);
+/* Guest register @r <- host register @src, @bytes wide (1 is not for AH..);
+ * 4 clears the upper half. */
+void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes);
+
+/* --- flow.c --- */
+void flow_exit(struct trans *tr, s32 target, bool polled);
+void flow_jump_t0(struct trans *tr); /* to the address in T0 */
+void flow_jcc(struct trans *tr);
+void flow_loop(struct trans *tr);
+void flow_cold_far(struct trans *tr, struct cold *c);
+void flow_code_address(struct trans *tr, unsigned reg, s32 off);
+
+/* --- stack.c --- */
+void stack_push(struct trans *tr);
+void stack_pop(struct trans *tr);
+void stack_call(struct trans *tr);
+void stack_ret(struct trans *tr);
+void stack_leave(struct trans *tr);
+/* Pushes scratch[0]. */
+void stack_push_scratch(struct trans *tr, unsigned bytes);
+void stack_pushf(struct trans *tr);
+
+/* --- trans.c --- */
+void trans_callout(struct trans *tr,
+		   enum callout_result (*fn)(struct tcpu *, struct callout *));
+
+#endif
