@@ -61,8 +61,9 @@ static void map_sandbox(ulong va, u64 pa, u64 flags)
 
 static void open_sandbox(void)
 {
-	/* Open to ring 3, but not what lies in the other 3 GiB. */
-	*pt_entry(SANDBOX, 2) = 0;
+	/* Open to ring 3, but none of what lies about it. */
+	for (unsigned i = 0; i < 512; i++)
+		*pt_entry(SANDBOX + i * 0x200000, 2) = 0;
 	for (unsigned i = 0; i < 4; i++)
 		if (i != SANDBOX >> 30)
 			*pt_entry((ulong)i << 30, 3) &= ~(u64)PTE_U;

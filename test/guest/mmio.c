@@ -326,6 +326,23 @@ static void hole(void)
 	}
 }
 
+/* Code from there: FF FF is no instruction. */
+static void fetched(void)
+{
+	for (int ring = 0; ring <= 3; ring += 3) {
+		struct regs r;
+
+		context("ring %u", ring);
+		map(LAB, HOLE, PTE_ALL);
+		invlpg(LAB);
+		regs_init(&r, NULL, ring);
+		r.rip = LAB + 0x10;
+		run(&r);
+		CHECK_TRAP(r, V_UD, 0);
+		CHECK_EQ(r.rip, LAB + 0x10);
+	}
+}
+
 /* An operand of which one part is RAM and the other one is not. */
 static void half_ram(void)
 {
@@ -534,6 +551,7 @@ const struct test tests[] = {
 	{ "from ring 3", from_ring3 },
 	{ "I/O APIC", ioapic },
 	{ "nothing there", hole, "reads 0 (a PC's bus floats high)" },
+	{ "code from there", fetched, "reads 0 (a PC's bus floats high)" },
 	{ "half RAM, half nothing", half_ram,
 	  "reads 0 (a PC's bus floats high)" },
 	{ "ports", ports },
