@@ -31,7 +31,8 @@ static int add_cpu(struct vm *vm, struct err *e)
 
 	if (!v)
 		return err_set(e, -ENOMEM,
-			       "the host has no memory for processor %u", index);
+			       "the host has no memory for processor %u",
+			       index);
 	v->vm = vm;
 	v->index = index;
 	host_event_init(&v->wake);
