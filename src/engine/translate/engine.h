@@ -193,6 +193,7 @@ u64 mem_commit(struct tcpu *t, s32 next);
 #define MISS_READ BIT(19)
 #define MISS_MMU_SHIFT 20 /* 2 bits */
 #define MISS_STACK BIT(22) /* non-canonical gives #SS */
+#define MISS_ALIGNED BIT(23) /* #GP unless aligned to its size */
 /* In the place of a segment number: #AC. */
 #define FAULT_ALIGN 6u
 static inline enum mmu_index miss_mmu(u32 desc)

@@ -210,9 +210,15 @@ u64 mem_miss(struct tcpu *t, gva_t va, u32 desc, u64 *ret)
 	unsigned acc = miss_acc(desc);
 	struct x86_fault f;
 	bool fault = false;
-	u8 *p = miss_simple(t, mmu, va, size, acc, &f, &fault);
-	u8 *b;
+	u8 *p = NULL, *b;
 
+	/* Where the page is there, the processor itself checks. */
+	if ((desc & MISS_ALIGNED) && (va & (size - 1))) {
+		x86_gp(&f);
+		fault = true;
+	} else {
+		p = miss_simple(t, mmu, va, size, acc, &f, &fault);
+	}
 	if (p)
 		return (u64)(uintptr_t)p;
 	t->stats.bounces++;
