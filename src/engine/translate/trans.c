@@ -174,8 +174,10 @@ static enum stop decode_run(struct trans *tr, const u8 *p, unsigned avail)
 
 		if (r == X86_DECODE_SHORT)
 			return STOP_CROSSES;
-		if (r == X86_DECODE_LONG)
+		if (r == X86_DECODE_LONG) {
 			i->cls = X86_C_INVALID;
+			tr->too_long = tr->insn_count == 0;
+		}
 		if (r != X86_DECODE_OK && tr->insn_count)
 			return STOP_FULL; /* a block of its own faults */
 		tr->insn_count++;
@@ -350,7 +352,7 @@ static void do_insn(struct trans *tr)
 	default:
 		break;
 	}
-	trans_callout(tr, callout_for(i));
+	trans_callout(tr, tr->too_long ? callout_too_long : callout_for(i));
 	if (always_leaves(i))
 		tr->ended = true;
 	else if (ends_polled(i))
@@ -439,7 +441,7 @@ static void emit_miss(struct trans *tr, const struct cold *c)
 
 	emit_land(e, c->from);
 	emit_push_imm(e, c->desc);
-	emit_call(e, tr->g->stubs.miss[c->desc >> MISS_MMU_SHIFT]
+	emit_call(e, tr->g->stubs.miss[miss_mmu(c->desc)]
 				      [c->desc & MISS_WRITE ? 1 : 0]);
 	emit_jmp(e, c->resume + e->to_rx);
 	if (c->end)
@@ -502,10 +504,10 @@ static void emit_block(struct trans *tr, enum stop stop)
 {
 	u8 *poll = emit_entries(tr);
 	unsigned off = 0;
+	bool shadow = false;
 
 	for (tr->n = 0; tr->n < tr->insn_count; tr->n++) {
-		bool shadow = tr->end_after_next;
-
+		shadow = tr->end_after_next;
 		tr->i = &tr->insns[tr->n];
 		tr->at = (s32)(tr->page_off + off);
 		tr->next = tr->at + tr->i->len;
@@ -517,8 +519,10 @@ static void emit_block(struct trans *tr, enum stop stop)
 		if (shadow || tr->end_polled)
 			break;
 	}
-	/* The shadow of a STI that came last reaches into the next block. */
-	if (!tr->ended && tr->end_after_next && tr->i->cls == X86_C_STI) {
+	/* The shadow of a STI that came last reaches into the next block; one
+	 * in the shadow of another casts none, for IF was set. */
+	if (!tr->ended && !shadow && tr->end_after_next &&
+	    tr->i->cls == X86_C_STI) {
 		trans_callout(tr, callout_shadow);
 		tr->ended = true;
 	}
@@ -566,6 +570,7 @@ static enum stop decode_block(struct trans *tr, gpa_t gpa2)
 	r = x86_decode(buf, avail, tr->size, &tr->insns[0]);
 	if (r != X86_DECODE_OK)
 		tr->insns[0].cls = X86_C_INVALID;
+	tr->too_long = r == X86_DECODE_LONG;
 	tr->insn_count = 1;
 	return STOP_END;
 }
@@ -631,6 +636,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, u32 key,
 	tr->e.to_rx = -(s64)g->rw_offset;
 	tr->i = NULL;
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
+	tr->too_long = false;
 	tr->cold_count = tr->meta_count = tr->insn_count = 0;
 }
 
