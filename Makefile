@@ -23,8 +23,7 @@ bench: all
 	@bench/run $(ARGS)
 
 install: all
-	@meson configure build --prefix "$(abspath $(PREFIX))"
-	@meson install -C build --quiet $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
+	@tools/install "$(PREFIX)" "$(DESTDIR)"
 
 clean:
 	@rm -rf build
