@@ -17,14 +17,18 @@
  */
 #define CACHE_SEGMENTS 16
 #define CACHE_DEFAULT_BYTES MiB(64)
-#define CACHE_MIN_BYTES KiB(512)
+#define CACHE_MIN_BYTES MiB(1)
 #define STUB_BYTES KiB(16)
 
 struct arena_chunk;
 
 struct segment {
-	u8 *rx; /* start, as executed */
-	u64 bytes, used;
+	/* What blocks always run, and apart from it what they seldom run: hot
+	 * code stays dense in the processor's caches. */
+	struct segment_part {
+		u8 *rx; /* start, as executed */
+		u64 bytes, used;
+	} hot, cold;
 	struct block **blocks; /* in order of address */
 	unsigned count, room;
 	struct arena_chunk *arena;
@@ -46,7 +50,11 @@ struct stubs {
 	u8 *callout; /* T0: struct callout; returns, or leaves */
 	u8 *exit_host, *exit_saved; /* T0: struct block_exit */
 	u8 *poll_host, *poll_saved; /* T0: struct block */
-	u8 *jump_miss; /* T0: target address, flags SAVED */
+	/* T0: target address (jump_miss: plus the generation), flags SAVED */
+	u8 *jump_miss, *jump_plain;
+	/* A return that is not to where the shadow stack says. */
+	u8 *ret_miss[MMU_COUNT];
+	u8 *shadow_empty;
 	/* Finish a write that was done on the bounce buffer. */
 	u8 *commit_host, *commit_saved;
 	/* TLB misses: T0 = gva - tag, T1 = index; by kind of access. */
@@ -92,7 +100,7 @@ static inline u8 *engine_rw(const struct engine *e, const u8 *rx)
 /* --- cache.c --- */
 int cache_init(struct engine *e, struct err *err);
 void cache_fini(struct engine *e);
-/* Makes room for a block of at most @bytes; may evict. */
+/* Makes room for a block of at most @bytes in each part; may evict. */
 struct segment *cache_reserve(struct engine *e, u64 bytes);
 /* Small memory that lives as long as the segment; NULL if the host has none. */
 void *cache_arena(struct segment *s, size_t bytes);
@@ -132,6 +140,11 @@ static inline bool smc_is_code(const struct engine *e, gpa_t gpa)
 
 /* --- stubs.c --- */
 int stubs_make(struct engine *e);
+
+/* --- flow.c --- */
+struct emit;
+void flow_lookup(struct emit *e, const struct stubs *stubs,
+		 enum mmu_index mmu, unsigned op);
 
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key. NULL:
@@ -221,7 +234,8 @@ static inline enum mmu_index mmu_now(const struct tcpu *t, unsigned acc)
 u64 run_next(struct tcpu *t);
 u64 run_exit(struct tcpu *t, struct block_exit *x);
 u64 run_poll(struct tcpu *t, struct block *b);
-u64 run_jump(struct tcpu *t, gva_t va);
+u64 run_jump(struct tcpu *t, u64 tag);
+u64 run_jump_plain(struct tcpu *t, gva_t va);
 u64 run_callout(struct tcpu *t, struct callout *c);
 u64 run_segment_fault(struct tcpu *t, u32 desc, u64 ret);
 
