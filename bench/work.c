@@ -25,7 +25,7 @@
 
 static volatile double double_sink;
 static volatile uint64_t u64_sink;
-static const char *self;
+static char self[4096]; /* our file */
 
 static void fail(const char *what)
 {
@@ -263,7 +263,8 @@ static int hold(size_t mib)
 
 int main(int argc, char **argv)
 {
-	self = argv[0];
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		snprintf(self, sizeof(self), "/bin/work"); /* a bare chroot */
 	if (argc >= 4 && !strcmp(argv[1], "time"))
 		return time_command(argv[2], argv + 3);
 	if (argc == 3 && !strcmp(argv[1], "hold"))

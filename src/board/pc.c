@@ -76,6 +76,15 @@ static void cpu_startup(void *cpu, u8 vector)
 	vcpu_request(v, VCPU_REQ_SIPI);
 }
 
+/* Another thread may move the offset; either value is as good. */
+static u64 cpu_tsc(void *cpu)
+{
+	struct vcpu *v = cpu;
+
+	return host_tsc() +
+	       __atomic_load_n(&v->x86.tsc_offset, __ATOMIC_RELAXED);
+}
+
 static int add_lapics(struct pc *pc, struct err *e)
 {
 	struct vm *vm = pc->vm;
@@ -103,6 +112,7 @@ static int add_lapics(struct pc *pc, struct err *e)
 			.request = cpu_request,
 			.clear = cpu_clear,
 			.startup = cpu_startup,
+			.tsc = cpu_tsc,
 			.cpu = v,
 			.extint = i == 0 ? pic_ack : NULL,
 			.pic = &pc->pic,

@@ -37,7 +37,7 @@
 #define HDR_END_2_08 0x250
 #define HDR_END_READ 0x264
 
-#define SECTOR 512u
+#define SECTOR 512ull
 /* More than any kernel takes; it must fit below 640 KiB. */
 #define CMDLINE_MAX 65535u
 /* The 64-bit entry, from the start of the code. */
@@ -165,7 +165,7 @@ static int load_unpacked(struct loader *l, const struct linux_image *k,
 
 int linux_load_bzimage(struct loader *l, struct x86_state *s)
 {
-	struct linux_image k;
+	struct linux_image k = { 0 };
 	struct elf_image elf;
 	struct unpacked u = { 0 };
 	const u8 *p;

@@ -199,8 +199,8 @@ int elf_parse(struct elf_image *elf, const u8 *p, u64 n, struct err *e)
 	    (u64)phnum * y->phdr_bytes > n - phoff)
 		return truncated(e);
 	for (i = 0; i < phnum; i++) {
-		ret = take_segment(elf, y, p + phoff + i * y->phdr_bytes, p, n,
-				   e);
+		ret = take_segment(elf, y, p + phoff + (u64)i * y->phdr_bytes,
+				   p, n, e);
 		if (ret)
 			return ret;
 	}

@@ -77,7 +77,7 @@ static int flat_state(struct loader *l, u32 code_attr, struct x86_state *s)
  */
 static int write_page_tables(struct loader *l, u64 *cr3)
 {
-	enum { ENTRIES = 512, DIRECTORIES = 4 };
+	const u64 entries = 512, directories = 4;
 	const u64 table = PTE_P | PTE_W | PTE_A;
 	const u64 leaf = PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS;
 	gpa_t pml4, pdpt, pd;
@@ -85,18 +85,18 @@ static int write_page_tables(struct loader *l, u64 *cr3)
 	u64 i;
 	int ret;
 
-	ret = loader_alloc(l, (2 + DIRECTORIES) * PAGE_SIZE, PAGE_SIZE, &pml4);
+	ret = loader_alloc(l, (2 + directories) * PAGE_SIZE, PAGE_SIZE, &pml4);
 	if (ret)
 		return ret;
 	pdpt = pml4 + PAGE_SIZE;
 	pd = pdpt + PAGE_SIZE;
 	put_u64(e, pdpt | table);
 	loader_write(l, pml4, e, sizeof(e));
-	for (i = 0; i < DIRECTORIES; i++) {
+	for (i = 0; i < directories; i++) {
 		put_u64(e, (pd + i * PAGE_SIZE) | table);
 		loader_write(l, pdpt + i * 8, e, sizeof(e));
 	}
-	for (i = 0; i < DIRECTORIES * ENTRIES; i++) {
+	for (i = 0; i < directories * entries; i++) {
 		put_u64(e, i * MiB(2) | leaf);
 		loader_write(l, pd + i * 8, e, sizeof(e));
 	}

@@ -34,7 +34,7 @@
 #define INFO_LOADER_NAME BIT(9)
 
 #define MODULE_BYTES 16
-#define MMAP_ENTRY_BYTES 24
+#define MMAP_ENTRY_BYTES 24ull
 
 /* Offset of the header, or @n. */
 static u64 find_header(const u8 *p, u64 n)
@@ -185,7 +185,7 @@ static int write_info(struct loader *l, gpa_t *at)
 	put_u32(info + 4, PC_EBDA >> 10);
 	put_u32(info + 8, (u32)((l->mem->low_bytes - PC_HIGH_MEMORY) >> 10));
 	put_u32(info + 16, (u32)l->cmdline);
-	put_u32(info + 44, l->map.count * MMAP_ENTRY_BYTES);
+	put_u32(info + 44, (u32)(l->map.count * MMAP_ENTRY_BYTES));
 	put_u32(info + 48, (u32)mmap);
 	put_u32(info + 64, (u32)name_at);
 	loader_write(l, *at, info, sizeof(info));

@@ -14,7 +14,7 @@
 #define START_INFO_MAGIC 0x336ec578
 #define START_INFO_BYTES 56
 #define MODULE_BYTES 32
-#define MEMMAP_ENTRY_BYTES 24
+#define MEMMAP_ENTRY_BYTES 24ull
 /* Linux enters through here too; others are smaller still. */
 #define INITRD_LIMIT GiB(2)
 

@@ -185,13 +185,14 @@ static int parse_test_options(struct run_options *o, void *member,
 
 const struct option_row options_tab[] = {
 	{ 'k', "kernel", "FILE", parse_file, MEMBER(kernel), .file = true,
-	  .help = "the kernel: a Linux bzImage or vmlinux",
+	  .help = "the kernel: a bzImage, vmlinux or multiboot",
 	  .manual = "The kernel to boot: a Linux\n"
 		    ".Pa bzImage\n"
 		    "(what distributions install as\n"
-		    ".Pa vmlinuz )\n"
-		    "or an uncompressed\n"
-		    ".Pa vmlinux .\n" },
+		    ".Pa vmlinuz ) ,\n"
+		    "an uncompressed\n"
+		    ".Pa vmlinux ,\n"
+		    "or any kernel that boots by PVH or Multiboot 1.\n" },
 	{ 'i', "initrd", "FILE", parse_file, MEMBER(initrd), .file = true,
 	  .help = "the initial RAM file system",
 	  .manual = "The initial RAM file system.\n"
@@ -245,6 +246,7 @@ const struct option_row options_tab[] = {
 		    "with status\n"
 		    ".Ar 2n+1 ,\n"
 		    "of which the low 8 bits count.\n"
+		    "What it writes to the port 0xe9 goes to the console.\n"
 		    "For test programs.\n" },
 	{ 0, "trace", "WHAT,...", parse_trace, MEMBER(trace_mask),
 	  .help = "say what happens, see 'doppel help trace'",

@@ -178,10 +178,13 @@ static void print_stats(const struct vm *vm)
 {
 	for (const struct stat_group *g = vm->stats; g; g = g->next) {
 		fprintf(stderr, "%s\n", g->title);
-		for (size_t i = 0; i < g->count; i++)
+		for (size_t i = 0; i < g->count; i++) {
+			if (!stat_value(g, i))
+				continue;
 			fprintf(stderr, "  %-24s %16llu  %s\n", g->tab[i].name,
 				(unsigned long long)stat_value(g, i),
 				g->tab[i].help);
+		}
 	}
 }
 

@@ -143,11 +143,7 @@ static bool msr_write(void *dev, struct vcpu *v, u32 msr, u64 value)
 {
 	struct lapic *l = lapic_of(dev, v);
 
-	if (!l)
-		return false;
-	/* The deadline is in the guest's time stamps. */
-	lapic_tsc_moved(l, v->x86.tsc_offset);
-	return lapic_msr_write(l, msr, value);
+	return l && lapic_msr_write(l, msr, value);
 }
 
 void apic_bus_add(struct apic_bus *b, struct lapic *l)

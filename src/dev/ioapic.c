@@ -179,7 +179,11 @@ static int ioapic_loaded(struct device *d)
 {
 	struct ioapic *a = container_of(d, struct ioapic, dev);
 
-	if (a->id > 15 || a->lines >> IOAPIC_INPUTS)
+	if (a->lines >> IOAPIC_INPUTS) {
+		a->lines = 0; /* which a reset would leave as they are */
+		return -EINVAL;
+	}
+	if (a->id > 15)
 		return -EINVAL;
 	for (unsigned i = 0; i < IOAPIC_INPUTS; i++) {
 		u64 e = a->redir[i];

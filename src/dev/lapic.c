@@ -278,7 +278,6 @@ static void lapic_reset(struct device *d)
 	lapic_clear(l);
 	if (l->w.bsp && l->w.extint)
 		l->lvt[LVT_LINT0] = APIC_EXTINT << 8;
-	l->tsc_offset = 0;
 	lapic_update(l);
 }
 
@@ -300,7 +299,7 @@ static int lapic_loaded(struct device *d)
 	for (unsigned i = 0; i < LVT_COUNT; i++)
 		if (l->lvt[i] & ~lapic_lvt_writable_tab[i])
 			return -EINVAL;
-	lapic_timer_rearm(l);
+	lapic_timer_loaded(l);
 	lapic_update(l);
 	return 0;
 }
@@ -340,7 +339,7 @@ static const struct field lapic_fields[] = {
 	FIELD(struct lapic, timer_divide, FIELD_U8, 1),
 	FIELD(struct lapic, timer_start_ns, FIELD_U64, 1),
 	FIELD(struct lapic, deadline_tsc, FIELD_U64, 1),
-	FIELD(struct lapic, tsc_offset, FIELD_U64, 1),
+	FIELD(struct lapic, timer, FIELD_TIMER, 1),
 	FIELD_END,
 };
 

@@ -36,6 +36,7 @@ struct lapic_wiring {
 	void (*request)(void *cpu, u32 bits);
 	void (*clear)(void *cpu, u32 bits);
 	void (*startup)(void *cpu, u8 vector);
+	u64 (*tsc)(void *cpu); /* its time stamp counter now; any thread */
 	void *cpu;
 	/* INTA cycles of the PIC at LINT0; NULL where there is none. */
 	int (*extint)(void *pic);
@@ -59,8 +60,7 @@ struct lapic {
 	u32 timer_initial;
 	u8 timer_divide; /* the register */
 	u64 timer_start_ns; /* VM time when the count began */
-	u64 deadline_tsc; /* guest's; 0: not armed */
-	u64 tsc_offset; /* guest's TSC - host's */
+	u64 deadline_tsc; /* 0: not armed */
 	struct timer timer;
 };
 
@@ -72,9 +72,6 @@ void lapic_init(struct lapic *l, const struct lapic_wiring *w);
 
 /* LINT0 (the PIC's INTR) and LINT1; a struct irq_line's set. */
 void lapic_set_lint(void *lapic, unsigned n, bool level);
-
-/* The guest's time stamp counter was moved: the deadline moves with it. */
-void lapic_tsc_moved(struct lapic *l, u64 tsc_offset);
 
 /* --- for the bus --- */
 

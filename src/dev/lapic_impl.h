@@ -57,6 +57,7 @@ void lapic_eoi(struct lapic *l);
 void lapic_timer_fired(void *arg, u64 now_ns);
 /* After anything of the timer's state has changed. */
 void lapic_timer_rearm(struct lapic *l);
+void lapic_timer_loaded(struct lapic *l);
 void lapic_timer_set_initial(struct lapic *l, u32 v);
 void lapic_timer_set_divide(struct lapic *l, u32 v);
 void lapic_timer_set_lvt(struct lapic *l, u32 v);

@@ -8,13 +8,13 @@
  *
  * References: SDM 3A 10.5.4 "APIC Timer".
  *
- * DEVIATES: a new divider starts the count anew.
+ * DEVIATES: a new divider starts the count anew. A deadline that is armed does
+ * not come earlier when software moves the time stamp counter forward.
  */
 #include "dev/lapic_impl.h"
 
 #include "base/muldiv.h"
 #include "base/trace.h"
-#include "host/host.h"
 
 #define NS_PER_S 1000000000ull
 
@@ -52,7 +52,7 @@ static u64 next_expiry(const struct lapic *l, u64 from)
 /* Nanoseconds until the deadline; 0: it has passed. */
 static u64 deadline_ns(const struct lapic *l)
 {
-	u64 now = host_tsc() + l->tsc_offset;
+	u64 now = l->w.tsc(l->w.cpu);
 
 	if (l->deadline_tsc <= now)
 		return 0;
@@ -137,13 +137,16 @@ void lapic_timer_set_deadline(struct lapic *l, u64 tsc)
 		lapic_timer_rearm(l);
 }
 
-void lapic_tsc_moved(struct lapic *l, u64 tsc_offset)
+/* The deadline was saved in VM time, too: here the processor's counter may not
+ * have been loaded yet. Should it turn out too early, it is armed again. */
+void lapic_timer_loaded(struct lapic *l)
 {
-	if (tsc_offset == l->tsc_offset)
-		return;
-	l->tsc_offset = tsc_offset;
-	if (l->deadline_tsc)
+	if (timer_mode(l) != TIMER_DEADLINE)
 		lapic_timer_rearm(l);
+	else if (!l->deadline_tsc)
+		timer_arm(&l->timer, CLOCK_NEVER);
+	else if (l->timer.deadline_ns == CLOCK_NEVER)
+		timer_arm(&l->timer, clock_now_ns(l->w.clock));
 }
 
 u32 lapic_timer_current(const struct lapic *l)

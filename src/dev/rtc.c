@@ -373,6 +373,18 @@ static void rtc_write(void *dev, u64 offset, u64 v, unsigned bytes)
 
 static const struct bus_ops rtc_ops = { rtc_read, rtc_write };
 
+/* A new battery: the host's time, nothing in memory. */
+static void power_up(struct rtc *r)
+{
+	for (unsigned i = 0; i < RTC_CMOS_BYTES; i++)
+		r->cmos[i] = 0;
+	r->cmos[REG_A] = A_RUNNING | 6; /* 1024 Hz */
+	r->cmos[REG_B] = B_24H;
+	r->offset_s = r->phase_ns = 0;
+	r->seen_s = guest_second(r);
+	r->seen_tick = periodic_tick(r);
+}
+
 /* A reset of the machine: the clock and its memory have a battery. */
 static void rtc_reset(struct device *d)
 {
@@ -390,8 +402,11 @@ static int rtc_loaded(struct device *d)
 	struct rtc *r = container_of(d, struct rtc, dev);
 
 	if ((r->cmos[REG_A] & A_UIP) || (r->cmos[REG_C] & 0x0f) ||
-	    r->phase_ns >= NS_PER_S || guest_second(r) >= SECONDS_MAX)
+	    r->phase_ns >= NS_PER_S || guest_second(r) >= SECONDS_MAX) {
+		/* A reset alone would leave it so. */
+		power_up(r);
 		return -EINVAL;
+	}
 	/* The host's clock may have gone anywhere since the state was saved:
 	 * what was missed is no event. */
 	r->seen_s = guest_second(r);
@@ -411,14 +426,8 @@ void rtc_init(struct rtc *r, const struct rtc_wiring *w)
 {
 	BUG_ON(w->century <= REG_D || w->century >= RTC_CMOS_BYTES);
 	r->w = *w;
-	for (unsigned i = 0; i < RTC_CMOS_BYTES; i++)
-		r->cmos[i] = 0;
-	r->cmos[REG_A] = A_RUNNING | 6; /* 1024 Hz */
-	r->cmos[REG_B] = B_24H;
-	r->offset_s = r->phase_ns = 0;
 	timer_init(&r->timer, w->clock, timer_fired, r);
-	r->seen_s = guest_second(r);
-	r->seen_tick = periodic_tick(r);
+	power_up(r);
 	r->range = (struct bus_range){ .first = w->port,
 				       .bytes = 2,
 				       .ops = &rtc_ops,

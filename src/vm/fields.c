@@ -252,9 +252,9 @@ void fields_dump(const struct device *d,
 
 		/* 20 characters are room for any value and for "..". */
 		for (i = 0; i < f->count && n + 20 < sizeof(text); i++)
-			n += (size_t)fmt_print(text + n, sizeof(text) - n,
-					       " %#llx",
-					       (unsigned long long)get(d, f, i));
+			n += (size_t)fmt_print(
+				text + n, sizeof(text) - n, " %#llx",
+				(unsigned long long)get(d, f, i));
 		if (i < f->count)
 			fmt_print(text + n, sizeof(text) - n, " ..");
 		line(ctx, text);

@@ -16,8 +16,8 @@
 #include "vm/vm.h"
 
 const struct stat_desc vcpu_stat_tab[] = {
-	STAT_DESC(struct vcpu_stats, exits_request, "engine left for a request"),
-	STAT_DESC(struct vcpu_stats, exits_hlt, "guest executed HLT and waited"),
+	STAT_DESC(struct vcpu_stats, exits_request, "engine left on request"),
+	STAT_DESC(struct vcpu_stats, exits_hlt, "engine left at a halt"),
 	STAT_DESC(struct vcpu_stats, sleeps, "times the thread slept"),
 	STAT_DESC(struct vcpu_stats, idle_ns, "time that the guest was idle"),
 	STAT_DESC(struct vcpu_stats, timer_runs, "looks at the timers"),

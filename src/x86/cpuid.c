@@ -98,6 +98,9 @@
 #define LX21A_HOST (BIT(2) | BIT(29) | BIT(30))
 /* A null selector clears the base: segment.c does so for all. */
 #define LX21A_OURS BIT(6)
+/* ECX: TSA_SQ_NO, TSA_L1_NO. Without them Linux in a virtual machine puts a
+ * VERW, a slow instruction here, into each return to user mode. */
+#define LX21C_HOST (BIT(1) | BIT(2))
 
 #define MAX_BASIC_AMD 0xdu
 #define MAX_BASIC_INTEL 0x16u
@@ -224,7 +227,7 @@ static void put_caches(struct x86_cpuid *c, x86_cpuid_fn host, u32 leaf)
 			break;
 		r.eax = (r.eax & 0x3fff) | sharing << 14;
 		if (c->intel)
-			r.eax |= ((c->cpus - 1) & 0x3f) << 26;
+			r.eax |= (u32)min_u64(c->cpus - 1, 0x3f) << 26;
 		put_sub(c, leaf, i, r);
 	}
 }
@@ -331,7 +334,8 @@ static void put_extended(struct x86_cpuid *c, x86_cpuid_fn host)
 	put(c, 0x8000001a, regs(r.eax & 7, 0, 0, 0));
 	put_caches(c, host, 0x8000001d);
 	r = ask_known(host, 0x80000021, 0);
-	put(c, 0x80000021, regs((r.eax & LX21A_HOST) | LX21A_OURS, 0, 0, 0));
+	put(c, 0x80000021,
+	    regs((r.eax & LX21A_HOST) | LX21A_OURS, 0, r.ecx & LX21C_HOST, 0));
 }
 
 void x86_cpuid_init(struct x86_cpuid *c, x86_cpuid_fn host, unsigned cpus,

@@ -17,7 +17,7 @@
  *    (__tls_get_addr call sites, where REX.W makes both the same anyway).
  *  - Far pointers of JMP, CALL, LFS, LGS and LSS obey REX.W (m16:64).
  */
-#include "x86/opcodes.h"
+#include "x86/walk.h"
 
 /* 14 prefixes, 3 opcode bytes, modrm, SIB, disp32 or 64, imm64: below this. */
 #define DECODE_WINDOW 40
@@ -46,47 +46,7 @@ static const u8 prefix_tab[256] = {
 	[0x66] = P_66, [0x67] = P_67,
 	[0xf0] = P_LOCK, [0xf2] = P_F2, [0xf3] = P_F3,
 };
-
-/* SDM 2 table 2-1 "16-Bit Addressing Forms with the ModR/M Byte" */
-static const u8 base16_tab[8] = {
-	X86_RBX, X86_RBX, X86_RBP, X86_RBP, X86_RSI, X86_RDI, X86_RBP, X86_RBX,
-};
-static const u8 index16_tab[8] = {
-	X86_RSI, X86_RDI, X86_RSI, X86_RDI, X86_BASE_NONE, X86_BASE_NONE,
-	X86_BASE_NONE, X86_BASE_NONE,
-};
 /* clang-format on */
-
-/* The walk: where it is, and what it has learnt that insn does not keep. */
-struct walk {
-	const u8 *start, *at;
-	struct x86_insn *insn;
-	const struct x86_op *op;
-	enum x86_code_size size;
-	u8 rules; /* RULE_* of the whole chain of entries */
-	bool modrm_read;
-	bool vex_w, vex_l;
-};
-
-/* The next @len bytes (1 to 8) as a number. The window has 8 to read. */
-static inline u64 peek(const struct walk *w, unsigned len)
-{
-	unsigned drop = 64 - 8 * len;
-	u64 v;
-
-	__builtin_memcpy(&v, w->at, sizeof(v));
-	return v << drop >> drop;
-}
-
-static inline s64 peek_signed(const struct walk *w, unsigned len)
-{
-	return sign_extend(peek(w, len), len * 8);
-}
-
-static inline u8 walk_offset(const struct walk *w)
-{
-	return (u8)(w->at - w->start);
-}
 
 /*
  * Takes all prefixes. A fifteenth is one too many: whatever comes then, the
@@ -227,14 +187,6 @@ static bool read_opcode(struct walk *w)
 	return true;
 }
 
-static void read_modrm_byte(struct walk *w)
-{
-	if (!w->modrm_read) {
-		w->insn->modrm = *w->at++;
-		w->modrm_read = true;
-	}
-}
-
 /* Goes from group to group until an entry speaks for itself. */
 static void follow_links(struct walk *w)
 {
@@ -244,7 +196,7 @@ static void follow_links(struct walk *w)
 		unsigned i;
 
 		if (g->select != SEL_64)
-			read_modrm_byte(w);
+			walk_modrm_byte(w);
 		switch (g->select) {
 		case SEL_REG:
 			i = w->insn->modrm >> 3 & 7;
@@ -261,102 +213,6 @@ static void follow_links(struct walk *w)
 		w->op = &g->op[i];
 		w->rules |= w->op->rules;
 	}
-}
-
-/* Width of REX.B and friends: kinds of which there are only eight. */
-static u8 reg_number(unsigned kind, u8 low3, bool extended)
-{
-	if (kind == RK_SREG || kind == RK_MMX || kind == RK_ST ||
-	    kind == RK_NONE)
-		return low3;
-	return (u8)(low3 | extended << 3);
-}
-
-static inline void read_disp(struct walk *w, unsigned len)
-{
-	struct x86_insn *insn = w->insn;
-
-	insn->disp_off = walk_offset(w);
-	insn->disp_len = (u8)len;
-	insn->disp = peek_signed(w, len);
-	w->at += len;
-}
-
-static void read_address16(struct walk *w, unsigned mod, unsigned rm)
-{
-	struct x86_insn *insn = w->insn;
-
-	if (mod == 0 && rm == 6) {
-		read_disp(w, 2);
-		return;
-	}
-	insn->base = base16_tab[rm];
-	insn->index = index16_tab[rm];
-	if (mod)
-		read_disp(w, mod);
-}
-
-static void read_address(struct walk *w, unsigned mod, unsigned rm)
-{
-	struct x86_insn *insn = w->insn;
-
-	if (rm == 4) {
-		unsigned sib = *w->at++;
-		unsigned index = (sib >> 3 & 7) | (insn->rex & REX_X) << 2;
-
-		if (index != X86_RSP) {
-			insn->index = (u8)index;
-			insn->scale = (u8)(sib >> 6);
-		}
-		rm = sib & 7;
-		if (mod == 0 && rm == 5) {
-			read_disp(w, 4);
-			return;
-		}
-	} else if (mod == 0 && rm == 5) {
-		if (w->size == X86_CODE64)
-			insn->base = X86_BASE_RIP;
-		read_disp(w, 4);
-		return;
-	}
-	insn->base = (u8)(rm | (insn->rex & REX_B) << 3);
-	if (mod)
-		read_disp(w, mod == 1 ? 1 : 4);
-}
-
-/* The modrm byte and what it brings. false: a form that is undefined. */
-static bool read_modrm(struct walk *w)
-{
-	struct x86_insn *insn = w->insn;
-	unsigned rm_spec = w->op->rm, mod, rm;
-	bool pinned;
-
-	read_modrm_byte(w);
-	mod = insn->modrm >> 6;
-	rm = insn->modrm & 7;
-	insn->attr |= IA_MODRM;
-	/* MOV to and from CR and DR have register operands whatever mod is. */
-	pinned = w->op->fix == FX_CR || w->op->fix == FX_DR;
-	if (mod == 3 || pinned) {
-		if (!(rm_spec & 15) && !(rm_spec & RM_REG_ONLY))
-			return false;
-		insn->rm_kind = rm_spec & 15;
-		insn->rm_acc = rm_spec >> 4 & ACC_RW;
-		insn->rm = reg_number(insn->rm_kind, (u8)rm, insn->rex & REX_B);
-		return true;
-	}
-	if (rm_spec & RM_REG_ONLY)
-		return false;
-	insn->attr |= IA_MEM;
-	insn->mem_acc = rm_spec >> 4 & ACC_RW;
-	if (insn->adsize == 2)
-		read_address16(w, mod, rm);
-	else
-		read_address(w, mod, rm);
-	if (!(insn->pfx & PFX_SEG) &&
-	    (insn->base == X86_RSP || insn->base == X86_RBP))
-		insn->seg = X86_SS;
-	return true;
 }
 
 /*
@@ -394,222 +250,6 @@ static inline u8 operand_size(const struct walk *w, unsigned column)
 	else
 		c = (w->size == X86_CODE16) != pfx66 ? SC_16 : SC_32;
 	return opsize_tab[w->op->opsize][c];
-}
-
-static u16 memory_size_by_rule(const struct walk *w)
-{
-	const struct x86_insn *insn = w->insn;
-	unsigned vl = w->vex_l ? 32 : 16;
-
-	switch ((enum mem_rule)w->op->mem) {
-	case M_2V:
-		return (u16)(insn->opsize * 2);
-	case M_PTR:
-		return (u16)(insn->opsize + 2);
-	case M_DESC:
-		return w->size == X86_CODE64 ? 10 : 6;
-	case M_X:
-		return (u16)vl;
-	case M_X2:
-		return (u16)(vl / 2);
-	case M_X4:
-		return (u16)(vl / 4);
-	case M_X8:
-		return (u16)(vl / 8);
-	case M_DUP:
-		return vl == 16 ? 8 : 32;
-	case M_SW:
-		return w->vex_w ? 8 : 4;
-	case M_ENV:
-		return insn->opsize == 2 ? 14 : 28;
-	case M_SAVE:
-		return insn->opsize == 2 ? 94 : 108;
-	case M_512:
-		return 512;
-	default:
-		return 0;
-	}
-}
-
-static inline u16 memory_size(const struct walk *w)
-{
-	unsigned m = w->op->mem;
-
-	if (likely(m <= M_V))
-		return m == M_V ? w->insn->opsize : (u16)m;
-	return memory_size_by_rule(w);
-}
-
-static inline void read_imm(struct walk *w, unsigned len, bool sign)
-{
-	struct x86_insn *insn = w->insn;
-
-	insn->imm_off = walk_offset(w);
-	insn->imm_len = (u8)len;
-	insn->imm = sign ? (u64)peek_signed(w, len) : peek(w, len);
-	w->at += len;
-}
-
-/* A far pointer's selector, ENTER's level. */
-static void read_imm2(struct walk *w, unsigned len)
-{
-	w->insn->imm2_len = (u8)len;
-	w->insn->imm2 = (u16)peek(w, len);
-	w->at += len;
-}
-
-static void read_moffs(struct walk *w)
-{
-	struct x86_insn *insn = w->insn;
-
-	insn->disp_off = walk_offset(w);
-	insn->disp_len = insn->adsize;
-	insn->disp = (s64)peek(w, insn->adsize);
-	insn->mem_acc = insn->reg_acc == ACC_R ? ACC_W : ACC_R;
-	w->at += insn->adsize;
-}
-
-static void read_immediates(struct walk *w)
-{
-	struct x86_insn *insn = w->insn;
-	unsigned z = insn->opsize == 2 ? 2 : 4;
-
-	switch ((enum imm_rule)w->op->imm) {
-	case I_0:
-		break;
-	case I_B:
-		read_imm(w, 1, true);
-		break;
-	case I_UB:
-		read_imm(w, 1, false);
-		break;
-	case I_UW:
-		read_imm(w, 2, false);
-		break;
-	case I_Z:
-		read_imm(w, z, true);
-		break;
-	case I_V:
-		read_imm(w, insn->opsize, true);
-		break;
-	case I_FAR:
-		read_imm(w, z, false);
-		read_imm2(w, 2);
-		break;
-	case I_ENTER:
-		read_imm(w, 2, false);
-		read_imm2(w, 1);
-		break;
-	case I_MOFFS:
-		read_moffs(w);
-		break;
-	}
-}
-
-/* SDM 1 appendix A: what a count known now says about the flags. */
-static void fix_shift(struct x86_insn *insn, unsigned count)
-{
-	unsigned bits = insn->opsize * 8u;
-
-	count &= insn->opsize == 8 ? 63 : 31;
-	if (!count) {
-		insn->flags_read = 0;
-		insn->flags_written = 0;
-		insn->flags_maybe = 0;
-		return;
-	}
-	if (count > 1)
-		insn->flags_maybe |= FLAG_OF;
-	if (count >= bits)
-		insn->flags_maybe |= FLAG_CF;
-}
-
-static void fix_shld(struct x86_insn *insn)
-{
-	unsigned count = (unsigned)insn->imm & (insn->opsize == 8 ? 63 : 31);
-
-	fix_shift(insn, count);
-	if (count > insn->opsize * 8u)
-		insn->flags_maybe = insn->flags_written;
-}
-
-static void fix_string(struct x86_insn *insn)
-{
-	if (!(insn->pfx & (PFX_F2 | PFX_F3)))
-		return;
-	insn->impl_write |= BIT(X86_RCX);
-	insn->impl_read |= insn->impl_write; /* a count of 0 leaves all */
-	insn->flags_maybe = insn->flags_written;
-}
-
-/* Gathers: the index is a vector register, in a SIB byte, and no register may
- * be used twice. */
-static bool fix_gather(struct walk *w)
-{
-	struct x86_insn *insn = w->insn;
-
-	if (insn->adsize == 2 || (insn->modrm & 7) != 4)
-		return false;
-	if (insn->index == X86_BASE_NONE) { /* no such thing as none */
-		unsigned at = insn->disp_len ? insn->disp_off - 1u
-					     : walk_offset(w) - 1u;
-
-		insn->index = X86_RSP;
-		insn->scale = w->start[at] >> 6;
-	}
-	return insn->index != insn->reg && insn->index != insn->vvvv &&
-	       insn->reg != insn->vvvv;
-}
-
-static bool fix_up(struct walk *w)
-{
-	struct x86_insn *insn = w->insn;
-
-	switch ((enum fix_rule)w->op->fix) {
-	case FX_NONE:
-		return true;
-	case FX_OPCODE_SREG:
-		insn->reg = insn->opcode >> 3 & 7;
-		return true;
-	case FX_SREG:
-		return insn->reg <= X86_GS;
-	case FX_LOAD_SREG:
-		return insn->reg <= X86_GS && insn->reg != X86_CS;
-	case FX_CR:
-		return BIT(insn->reg) &
-		       (BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8));
-	case FX_DR:
-		return insn->reg < 8;
-	case FX_SHIFT_1:
-		return true;
-	case FX_SHIFT_IMM:
-		fix_shift(insn, (unsigned)insn->imm);
-		return true;
-	case FX_SHIFT_CL:
-		insn->flags_maybe = insn->flags_written;
-		return true;
-	case FX_SHLD_IMM:
-		fix_shld(insn);
-		return true;
-	case FX_STRING:
-		fix_string(insn);
-		return true;
-	case FX_NOP:
-		if (insn->opcode == 0x90 && !(insn->rex & REX_B)) {
-			insn->cls = X86_C_NOP;
-			insn->attr &= ~IA_OPREG;
-			insn->reg_kind = RK_NONE;
-			insn->reg_acc = 0;
-			insn->impl_read = 0;
-			insn->impl_write = 0;
-		}
-		return true;
-	case FX_GATHER:
-		return fix_gather(w);
-	case FX_W_64:
-		return w->size == X86_CODE64 || !w->vex_w;
-	}
-	return true;
 }
 
 /* What the entry says as it stands. */
@@ -686,22 +326,26 @@ static bool walk_insn(struct walk *w)
 		return false;
 	take_entry(w);
 	if (w->op->rm & RM_HERE) {
-		if (!read_modrm(w))
+		if (!walk_modrm(w))
 			return false;
-		insn->reg = reg_number(insn->reg_kind, insn->modrm >> 3 & 7,
-				       insn->rex & REX_R);
+		insn->reg =
+			walk_reg_number(insn->reg_kind, insn->modrm >> 3 & 7,
+					insn->rex & REX_R);
 	} else if (insn->attr & IA_OPREG) {
-		insn->reg = reg_number(insn->reg_kind, insn->opcode & 7,
-				       insn->rex & REX_B);
+		insn->reg = walk_reg_number(insn->reg_kind, insn->opcode & 7,
+					    insn->rex & REX_B);
 	}
 	if (!(insn->attr & IA_MEM))
-		insn->attr &= ~(IA_LOCK_OK | IA_ALIGN);
-	insn->mem_bytes = memory_size(w);
+		insn->attr &= ~(IA_LOCK_OK | IA_ALIGN | IA_NOACCESS);
+	/* Not for a register in memory's place, but for strings and the like */
+	if (insn->attr & IA_MEM ||
+	    (w->op->rm & (RM_HERE | RM_REG_ONLY)) != RM_HERE)
+		insn->mem_bytes = walk_memory_size(w);
 	if (w->op->imm)
-		read_immediates(w);
+		walk_immediates(w);
 	if (!obeys_rules(w))
 		return false;
-	return !w->op->fix || fix_up(w);
+	return !w->op->fix || walk_fix_up(w);
 }
 
 /*

@@ -3,9 +3,11 @@
  * insn.h - one decoded instruction, and the decoder.
  *
  * The decoder is on the translator's hot path: one pass over the bytes, one
- * table look-up per opcode (src/x86/opcodes.c), no allocation. Zydis is its
- * oracle in the tests. SDM 2 chapter 2 "Instruction Format", appendix A
- * "Opcode Map".
+ * table look-up per opcode (src/x86/opcodes.c), no allocation. Zydis and
+ * silicon are its oracles in the tests. It knows nothing of CPL, CR0, CR4 and
+ * EFLAGS.VM: #GP by IA_PRIV, #NM and #UD by IA_X87 to IA_AVX, and IA_VEX being
+ * #UD in real and virtual-8086 mode are left to the engine. SDM 2 chapter 2
+ * "Instruction Format", appendix A "Opcode Map".
  */
 #ifndef DOPPEL_X86_INSN_H
 #define DOPPEL_X86_INSN_H
@@ -102,7 +104,7 @@ enum x86_regkind {
 #define REX_B BIT(0)
 #define REX_X BIT(1)
 #define REX_R BIT(2)
-#define REX_W BIT(3)
+#define REX_W BIT(3) /* not where VEX.W would mean 64 bits in 32-bit code */
 
 #define X86_BASE_NONE 0xff
 #define X86_BASE_RIP 0x10
@@ -117,7 +119,7 @@ enum x86_regkind {
 #define IA_MOFFS BIT(6) /* A0-A3: absolute address in .disp, access by acc */
 #define IA_PFX_MANDATORY BIT(7) /* 66/F2/F3 selects the opcode */
 #define IA_LOCK_OK BIT(8) /* LOCK is legal here (and memory is written) */
-#define IA_X87 BIT(9) /* #NM by CR0.EM/TS, waits for #MF */
+#define IA_X87 BIT(9) /* #NM by CR0.EM/TS (FWAIT: by MP and TS) */
 #define IA_MMX BIT(10) /* MMX: as x87, and CR0.EM gives #UD */
 #define IA_SSE BIT(11) /* needs CR4.OSFXSR, CR0.EM clear; #NM by TS */
 #define IA_AVX BIT(12) /* needs CR4.OSXSAVE and XCR0[2:1] = 11b */
@@ -141,21 +143,41 @@ struct x86_insn {
 	u8 vvvv; /* VEX.vvvv, already inverted: a register number */
 	u8 pp; /* mandatory or VEX prefix: 0, 0x66, 0xf3, 0xf2 */
 
-	u8 opsize; /* effective operand size in bytes: 1, 2, 4, 8 (GPR forms) */
+	/*
+	 * Effective operand size in bytes: 1, 2, 4, 8; 0 for vector and x87
+	 * instructions without a general register. CRC32: of the source.
+	 */
+	u8 opsize;
 	u8 adsize; /* effective address size: 2, 4, 8 */
 
-	u8 reg; /* modrm.reg, or the opcode's register: with REX, 0 to 15 */
+	/*
+	 * modrm.reg, or the opcode's register: with REX, 0 to 15. Also the
+	 * segment register of PUSH and POP ES to GS; rAX for IA_MOFFS.
+	 */
+	u8 reg;
 	u8 rm; /* modrm.rm if mod is 3, with REX.B */
 	u8 reg_kind, rm_kind, vvvv_kind; /* enum x86_regkind */
-	u8 reg_acc, rm_acc, vvvv_acc; /* ACC_* */
+	/*
+	 * ACC_*. What may keep its old value is read as well (CMOVcc, BSF). To
+	 * write 8 or 16 bits leaves the rest of a register, with ACC_W alone.
+	 */
+	u8 reg_acc, rm_acc, vvvv_acc;
 
-	/* The memory operand: base + index * scale + disp in segment .seg. */
+	/*
+	 * The memory operand: base + index * scale + disp in segment .seg.
+	 * VSIB: .index is a vector register. Strings, XLAT and MASKMOV have
+	 * .seg and .mem_bytes only.
+	 */
 	u8 seg; /* enum x86_sreg, default or override */
 	u8 base; /* GPR, X86_BASE_NONE or X86_BASE_RIP */
 	u8 index; /* GPR or X86_BASE_NONE */
 	u8 scale; /* 0 to 3: a shift */
 	u8 mem_acc; /* ACC_* */
-	u16 mem_bytes; /* size of the access, 0 if it depends on more */
+	/*
+	 * Size of the access, 0 if it depends on more (XSAVE). VSIB: of an
+	 * element; VMASKMOV: of the whole.
+	 */
+	u16 mem_bytes;
 
 	u8 disp_off, disp_len; /* where in the bytes; 0 if none */
 	u8 imm_off, imm_len; /* of the first immediate */
@@ -164,13 +186,17 @@ struct x86_insn {
 
 	u16 flags_read; /* arithmetic flags, FLAG_* (all fit in 16 bits) */
 	u16 flags_written; /* ... changed or made undefined */
-	u16 flags_maybe; /* ... subset of written that may stay as they were
-			  * (shifts and rotates by a count that may be 0,
-			  * REP CMPS/SCAS, CMPXCHG8B writes ZF only..) */
+	/*
+	 * ... subset of written that may stay as they were: undefined ones,
+	 * shifts by a count that may be 0, REP CMPS and SCAS. So what is in
+	 * written and not in maybe had a value nobody can see any more.
+	 */
+	u16 flags_maybe;
 
 	/*
 	 * General registers that are read or written without being named by
-	 * a field above (MUL: RAX RDX; CPUID: ...), one bit each.
+	 * a field above (MUL: RAX RDX; ADD AL, imm: RAX; CPUID..), one bit
+	 * each.
 	 */
 	u16 impl_read, impl_write;
 

@@ -3,9 +3,10 @@
  * stack.c - pushes and pops of frames, and the inner stacks of the TSS.
  *
  * Rights: a stack is accessed with those of the privilege that will own it.
- * While the CPL is 3, an access to an inner stack is an implicit supervisor
- * access, so that SMAP holds whatever AC the user has set; at CPL 0 to 2 it
- * is an explicit one, subject to AC. SDM 3A 4.6 "Access Rights"
+ * Only supervisor accesses "made while CPL < 3" are explicit and heed AC. The
+ * CPL is still the old one when a frame is pushed on an inner stack, so from
+ * CPL 3 that is an implicit access: SMAP holds whatever AC the user has set.
+ * SDM 3A 4.6.1 "Determination of Access Rights"
  *
  * SDM 1 6.2 "Stacks"; SDM 3A 7.2 "Task Management Data Structures"
  */

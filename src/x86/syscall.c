@@ -9,6 +9,8 @@
  *   SYSRET outside 64-bit       allowed                 #UD
  *   SYSRET to non-canonical     faults at CPL 3, when   #GP(0) at CPL 0
  *                               fetching there
+ *   SYSRET's SS                 as STAR says, so its    RPL forced to 3
+ *                               RPL is software's
  *   SYSENTER, SYSEXIT in        #UD                     allowed
  *   long mode
  *
@@ -74,6 +76,7 @@ int x86_syscall(struct x86_state *s, u64 next_rip, struct x86_fault *f)
 int x86_sysret(struct x86_state *s, unsigned opsize, struct x86_fault *f)
 {
 	u32 sel = (u32)(s->star >> STAR_SYSRET_SHIFT);
+	u32 ss = (sel + 8) | (s->intel ? SEL_RPL : 0);
 	bool to64 = x86_is_64bit(s) && opsize == 8;
 	u64 rip = s->gpr[X86_RCX];
 
@@ -89,12 +92,10 @@ int x86_sysret(struct x86_state *s, unsigned opsize, struct x86_fault *f)
 		s->rflags |= FLAG_IF;
 	if (to64) {
 		s->rip = rip;
-		load_flat_cs_ss(s, CODE_64, (sel + 16) | SEL_RPL,
-				(sel + 8) | SEL_RPL, 3);
+		load_flat_cs_ss(s, CODE_64, (sel + 16) | SEL_RPL, ss, 3);
 	} else {
 		s->rip = (u32)rip;
-		load_flat_cs_ss(s, CODE_32, sel | SEL_RPL, (sel + 8) | SEL_RPL,
-				3);
+		load_flat_cs_ss(s, CODE_32, sel | SEL_RPL, ss, 3);
 	}
 	return 0;
 }

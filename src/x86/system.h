@@ -52,8 +52,8 @@ int x86_ret_far(struct x86_state *s, const struct x86_mem *m, unsigned opsize,
 int x86_iret(struct x86_state *s, const struct x86_mem *m, unsigned opsize,
 	     struct x86_fault *f);
 
-/* --- fast system calls (syscall.c) --- @next_rip as above. #UD and #GP
- * conditions follow AMD (see the head of syscall.c). */
+/* --- fast system calls (syscall.c) --- @next_rip as above. Where
+ * the vendors differ, s->intel chooses (see the head of syscall.c). */
 int x86_syscall(struct x86_state *s, u64 next_rip, struct x86_fault *f);
 int x86_sysret(struct x86_state *s, unsigned opsize, struct x86_fault *f);
 int x86_sysenter(struct x86_state *s, struct x86_fault *f);

@@ -104,6 +104,7 @@ void access_segment(struct trans *tr, unsigned seg, unsigned bytes,
 				      offsetof(struct segcache, may[0]));
 	bool flat_seg = seg != X86_FS && seg != X86_GS;
 
+	tr->seg_now = seg;
 	if (in_long_code(tr)) {
 		if (!flat_seg) {
 			flags_need_saved(tr);
@@ -126,6 +127,21 @@ void access_segment(struct trans *tr, unsigned seg, unsigned bytes,
 	emit_gs(e, false, ALU_ADD, T0, sc + offsetof(struct segcache, base));
 }
 
+/* SDM 3A 6.15 "Interrupt 17 - Alignment Check Exception": by operand size. */
+static void alignment_check(struct trans *tr, unsigned bytes)
+{
+	struct emit *e = &tr->e;
+	unsigned unit = bytes == 10 ? 8 : bytes;
+
+	if (!(tr->key & KEY_ALIGN) || unit < 2 || unit > 8)
+		return;
+	emit8(e, 0x41);
+	emit8(e, 0xf7);
+	emit8(e, 0xc2); /* test $imm32, %r10d */
+	emit32(e, unit - 1);
+	segment_cold(tr, emit_jcc_fwd(e, CC_NE), FAULT_ALIGN);
+}
+
 /* T1 = index of the TLB entry for T0. */
 static void tlb_index(struct trans *tr)
 {
@@ -140,6 +156,14 @@ static void tlb_index(struct trans *tr)
 	emit_ri(e, false, 4, T1, TLB_ENTRIES - 1);
 }
 
+static bool must_be_aligned(const struct x86_insn *i)
+{
+	bool cmpxchg16b = i->map == MAP_0F && i->opcode == 0xc7 &&
+			  i->mem_bytes == 16;
+
+	return (i->attr & IA_ALIGN) || cmpxchg16b;
+}
+
 void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 {
 	struct emit *e = &tr->e;
@@ -149,6 +173,7 @@ void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 	struct cold *c;
 
 	flags_need_saved(tr);
+	alignment_check(tr, bytes);
 	tlb_index(tr);
 	emit_gs8(e, true, ALU_SUB, T0, T1, tag);
 	emit_ri(e, true, 7, T0, (s32)(PAGE_SIZE - bytes));
@@ -161,6 +186,8 @@ void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 	c->resume = e->p;
 	c->desc = bytes | tr->n << MISS_INSN_SHIFT |
 		  (u32)tr->mmu << MISS_MMU_SHIFT |
+		  (tr->seg_now == X86_SS ? MISS_STACK : 0) |
+		  (must_be_aligned(tr->i) ? MISS_ALIGNED : 0) |
 		  (acc & ACC_W ? MISS_WRITE : 0) |
 		  (acc & ACC_R ? MISS_READ : 0);
 }

@@ -8,6 +8,13 @@ static enum callout_result co_ud(struct tcpu *t, struct callout *c)
 	return callout_ud(t);
 }
 
+/* More than 15 bytes. SDM 2 2.3.11 "AVX Instruction Length" */
+enum callout_result callout_too_long(struct tcpu *t, struct callout *c)
+{
+	callout_begin(t, c);
+	return callout_gp(t);
+}
+
 enum callout_result callout_shadow(struct tcpu *t, struct callout *c)
 {
 	callout_begin(t, c);

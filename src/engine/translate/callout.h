@@ -34,8 +34,14 @@ static inline struct x86_state *callout_begin(struct tcpu *t,
 /* The reverse for the flags; also looks whether an interrupt may come now. */
 static inline void callout_end(struct tcpu *t)
 {
+	u32 req = vcpu_requests(&t->v);
+
 	tcpu_set_rflags(t, t->v.x86.rflags);
-	if (t->v.x86.rflags & FLAG_IF && vcpu_requests(&t->v))
+	if (!(t->v.x86.rflags & FLAG_IF))
+		req &= ~VCPU_REQ_INTR;
+	if (t->v.x86.nmi_masked)
+		req &= ~VCPU_REQ_NMI;
+	if (unlikely(req))
 		__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
 }
 

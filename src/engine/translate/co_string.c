@@ -236,9 +236,12 @@ static void fill_run(struct string_op *o, u8 *p, u64 n)
 static void copy_run(const struct string_op *o, u8 *to, const u8 *from, u64 n)
 {
 	if (to > from && to < from + n * o->n) {
-		for (u64 k = 0; k < n * o->n; k += o->n)
-			for (unsigned b = 0; b < o->n; b++)
-				to[k + b] = from[k + b];
+		for (u64 k = 0; k < n * o->n; k += o->n) {
+			u64 v;
+
+			copy_bytes(&v, from + k, o->n);
+			copy_bytes(to + k, &v, o->n);
+		}
 		return;
 	}
 	copy_bytes(to, from, n * o->n);

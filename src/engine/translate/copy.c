@@ -187,7 +187,8 @@ static void emit_vex(struct trans *tr, const struct x86_insn *i,
 	emit8(e, (u8)((i->rex & REX_W ? 0x80 : 0) | (~vvvv & 15) << 3 |
 		      (i->attr & IA_VL256 ? 4 : 0) | pp));
 	emit8(e, i->opcode);
-	emit_modrm(tr, m);
+	if (i->attr & IA_MODRM) /* VZEROUPPER has none */
+		emit_modrm(tr, m);
 	emit_imm(tr, i);
 }
 

@@ -17,14 +17,18 @@
  */
 #define CACHE_SEGMENTS 16
 #define CACHE_DEFAULT_BYTES MiB(64)
-#define CACHE_MIN_BYTES KiB(512)
+#define CACHE_MIN_BYTES MiB(1)
 #define STUB_BYTES KiB(16)
 
 struct arena_chunk;
 
 struct segment {
-	u8 *rx; /* start, as executed */
-	u64 bytes, used;
+	/* What blocks always run, and apart from it what they seldom run: hot
+	 * code stays dense in the processor's caches. */
+	struct segment_part {
+		u8 *rx; /* start, as executed */
+		u64 bytes, used;
+	} hot, cold;
 	struct block **blocks; /* in order of address */
 	unsigned count, room;
 	struct arena_chunk *arena;
@@ -40,7 +44,8 @@ struct code_page {
 
 /* Shared code in the cache; addresses as executed. */
 struct stubs {
-	u8 *enter; /* C: enter(t, pc) */
+	u8 *enter; /* C: enter(t, pc), to an entry for flags SAVED */
+	u8 *enter_host; /* ... for flags in EFLAGS */
 	u8 *leave; /* to the C caller of enter; registers are in x86 */
 	u8 *callout; /* T0: struct callout; returns, or leaves */
 	u8 *exit_host, *exit_saved; /* T0: struct block_exit */
@@ -79,7 +84,7 @@ struct engine {
 
 	bool fast_pext;
 	bool shifts_overwrite_flags; /* see insn_flags in trans.c */
-	struct stat_group stat_group;
+	struct stat_group stat_group, class_group;
 	struct trans *trans; /* working memory of the translation under way */
 };
 
@@ -91,7 +96,7 @@ static inline u8 *engine_rw(const struct engine *e, const u8 *rx)
 /* --- cache.c --- */
 int cache_init(struct engine *e, struct err *err);
 void cache_fini(struct engine *e);
-/* Makes room for a block of at most @bytes; may evict. */
+/* Makes room for a block of at most @bytes in each part; may evict. */
 struct segment *cache_reserve(struct engine *e, u64 bytes);
 /* Small memory that lives as long as the segment; NULL if the host has none. */
 void *cache_arena(struct segment *s, size_t bytes);
@@ -152,15 +157,21 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 
 /* --- jc.c --- jump caches */
+/* Where the block for @va is entered, or 0; sets t->code_base. */
+u64 jc_find(struct tcpu *t, gva_t va);
 void jc_drop(struct tcpu *t, gva_t va); /* the entry for @va, if any */
 void jc_flush(struct tcpu *t, enum mmu_index mmu);
 void jc_flush_all(struct tcpu *t);
 void jc_flush_local(struct tcpu *t);
 void jc_flush_page(struct tcpu *t, gva_t va);
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
+/* MIRRORS: flow_jump_t0. Code of one program differs in few low bits. */
+#define JC_HASH_FACTOR 0x1e3779b1
+#define JC_HASH_SHIFT 26
 static inline u32 jc_index(gva_t va)
 {
-	return (u32)(va + (va >> 12)) & (JC_ENTRIES - 1);
+	return (u32)((va * JC_HASH_FACTOR) >> JC_HASH_SHIFT) &
+	       (JC_ENTRIES - 1);
 }
 
 /* --- mem.c --- memory access from C, and the slow ways of generated code */
@@ -184,7 +195,15 @@ u64 mem_commit(struct tcpu *t, s32 next);
 #define MISS_INSN_SHIFT 10 /* number of the instruction in its block */
 #define MISS_WRITE BIT(18)
 #define MISS_READ BIT(19)
-#define MISS_MMU_SHIFT 20
+#define MISS_MMU_SHIFT 20 /* 2 bits */
+#define MISS_STACK BIT(22) /* non-canonical gives #SS */
+#define MISS_ALIGNED BIT(23) /* #GP unless aligned to its size */
+/* In the place of a segment number: #AC. */
+#define FAULT_ALIGN 6u
+static inline enum mmu_index miss_mmu(u32 desc)
+{
+	return desc >> MISS_MMU_SHIFT & 3;
+}
 static inline unsigned acc_of_mmu(enum mmu_index mmu)
 {
 	return mmu == MMU_USER ? X86_ACC_USER : 0;
@@ -228,6 +247,7 @@ void world_leave(struct tcpu *t);
 /* --- callouts --- NULL when the class needs none */
 typedef enum callout_result (*callout_fn)(struct tcpu *t, struct callout *c);
 callout_fn callout_for(const struct x86_insn *i);
+enum callout_result callout_too_long(struct tcpu *t, struct callout *c);
 enum callout_result callout_shadow(struct tcpu *t, struct callout *c);
 enum callout_result callout_fpu_check(struct tcpu *t, struct callout *c);
 

@@ -102,7 +102,11 @@ u64 run_segment_fault(struct tcpu *t, u32 desc, u64 ret)
 	struct x86_fault f;
 	unsigned seg = desc & MISS_SIZE;
 
-	x86_fault_error(&f, seg == X86_SS ? X86_SSEG : X86_GP, 0);
+	x86_fault_error(&f,
+			seg == FAULT_ALIGN ? X86_AC :
+			seg == X86_SS	   ? X86_SSEG :
+					     X86_GP,
+			0);
 	fault_in_block(t, (const u8 *)(uintptr_t)ret,
 		       (desc >> MISS_INSN_SHIFT) & 0xff, &f);
 	return run_next(t);

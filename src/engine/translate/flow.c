@@ -39,17 +39,18 @@ void flow_jump_t0(struct trans *tr)
 		emit_jmp(e, tr->g->stubs.jump_miss);
 		return;
 	}
-	emit_mov(e, T1, T0);
+	/* imul $factor, %r10, %r11; shr $24, %r11 */
+	emit8(e, 0x4d);
+	emit8(e, 0x69);
+	emit8(e, 0xda);
+	emit32(e, JC_HASH_FACTOR);
 	emit8(e, 0x49);
 	emit8(e, 0xc1);
 	emit8(e, 0xeb);
-	emit8(e, PAGE_SHIFT); /* shr $12, %r11 */
-	emit_rr(e, true, ALU_ADD, T1, T0);
-	emit_ri(e, false, 4, T1, JC_ENTRIES - 1);
-	emit8(e, 0x41);
-	emit8(e, 0xc1);
-	emit8(e, 0xe3);
-	emit8(e, 2); /* shl $2, %r11d */
+	emit8(e, JC_HASH_SHIFT - 2);
+	emit_ri(e, false, 4, T1, (JC_ENTRIES - 1) << 2);
+	emit_gs(e, true, ALU_ADD, T0,
+		GS(jc_generation[0]) + 8 * (u32)tr->mmu);
 	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
 	emit_jcc(e, CC_NE, tr->g->stubs.jump_miss);
 	emit_gs8(e, true, OP_MOV, T0, T1,

@@ -19,11 +19,19 @@ static u64 bloom_bit(gva_t va, u64 **word, struct tcpu *t, unsigned mmu)
 	return BIT64(h & 63);
 }
 
+#define GENERATION BIT64(48)
+
+/*
+ * DEVIATES: a jump to a non-canonical address whose low 48 bits were a target
+ * in another generation may find that target and run it, where hardware has
+ * #GP. Only a guest that does this on purpose can see it.
+ */
 void jc_flush(struct tcpu *t, enum mmu_index mmu)
 {
-	/* An invalid entry holds an address that selects another one. */
-	for (unsigned i = 0; i < JC_ENTRIES; i++)
-		t->jc[mmu][i].va = i ? 0 : 1;
+	t->jc_generation[mmu] += GENERATION;
+	/* Old generations come back after all have been used. */
+	if (!t->jc_generation[mmu])
+		fill_bytes(t->jc[mmu], 0xff, sizeof(t->jc[mmu]));
 	fill_bytes(t->jc_bloom[mmu], 0, sizeof(t->jc_bloom[mmu]));
 	t->jc_local[mmu] = false;
 	t->stats.jump_flushes++;
@@ -31,11 +39,22 @@ void jc_flush(struct tcpu *t, enum mmu_index mmu)
 
 void jc_drop(struct tcpu *t, gva_t va)
 {
-	unsigned i = jc_index(va);
-	struct jc_entry *j = &t->jc[key_mmu(t->key)][i];
+	enum mmu_index mmu = key_mmu(t->key);
+	struct jc_entry *j = &t->jc[mmu][jc_index(va)];
 
-	if (j->va == va)
-		j->va = i ? 0 : 1;
+	if (j->tag == va + t->jc_generation[mmu])
+		j->tag = ~0ull;
+}
+
+u64 jc_find(struct tcpu *t, gva_t va)
+{
+	enum mmu_index mmu = key_mmu(t->key);
+	const struct jc_entry *j = &t->jc[mmu][jc_index(va)];
+
+	if (j->tag != va + t->jc_generation[mmu])
+		return 0;
+	t->code_base = j->code_base;
+	return j->host;
 }
 
 void jc_flush_all(struct tcpu *t)
@@ -76,7 +95,7 @@ void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 	*word |= bit;
 	if (!global)
 		t->jc_local[mmu] = true;
-	j->va = va;
+	j->tag = va + t->jc_generation[mmu];
 	j->host = (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
 	j->code_base = va - (b->gpa & ~PAGE_MASK);
 }

@@ -85,6 +85,8 @@ static u32 key_of(const struct x86_state *s)
 		k |= KEY_NOFPU;
 	if (s->rflags & FLAG_TF)
 		k |= KEY_TF;
+	if (cpl == 3 && (s->rflags & FLAG_AC) && (s->cr0 & CR0_AM))
+		k |= KEY_ALIGN;
 	return k;
 }
 

@@ -19,6 +19,7 @@
 #define KEY_TF BIT(7) /* single step */
 #define KEY_REAL BIT(8) /* real or virtual-8086 mode */
 #define KEY_CPL12 BIT(9) /* CPL is not 0 */
+#define KEY_ALIGN BIT(11) /* CPL 3, EFLAGS.AC and CR0.AM: #AC */
 #define KEY_STEPS BIT(10) /* debug registers are armed: one by one */
 
 static inline enum mmu_index key_mmu(u32 key)

@@ -200,19 +200,25 @@ static unsigned miss_acc(u32 desc)
 {
 	return (desc & MISS_WRITE ? X86_ACC_WRITE : 0) |
 	       (desc & MISS_READ ? X86_ACC_READ : 0) |
-	       acc_of_mmu(desc >> MISS_MMU_SHIFT);
+	       acc_of_mmu(miss_mmu(desc));
 }
 
 u64 mem_miss(struct tcpu *t, gva_t va, u32 desc, u64 *ret)
 {
-	enum mmu_index mmu = desc >> MISS_MMU_SHIFT;
+	enum mmu_index mmu = miss_mmu(desc);
 	unsigned size = desc & MISS_SIZE;
 	unsigned acc = miss_acc(desc);
 	struct x86_fault f;
 	bool fault = false;
-	u8 *p = miss_simple(t, mmu, va, size, acc, &f, &fault);
-	u8 *b;
+	u8 *p = NULL, *b;
 
+	/* Where the page is there, the processor itself checks. */
+	if ((desc & MISS_ALIGNED) && (va & (size - 1))) {
+		x86_gp(&f);
+		fault = true;
+	} else {
+		p = miss_simple(t, mmu, va, size, acc, &f, &fault);
+	}
 	if (p)
 		return (u64)(uintptr_t)p;
 	t->stats.bounces++;
@@ -226,6 +232,8 @@ u64 mem_miss(struct tcpu *t, gva_t va, u32 desc, u64 *ret)
 	    mem_read(t, va, b, size, acc & X86_ACC_USER, &f))
 		fault = true;
 	if (fault) {
+		if (f.vector == X86_GP && (desc & MISS_STACK))
+			f.vector = X86_SSEG;
 		fault_in_block(t, (const u8 *)(uintptr_t)*ret,
 			       (desc >> MISS_INSN_SHIFT) & 0xff, &f);
 		return 0;

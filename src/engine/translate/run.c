@@ -112,14 +112,11 @@ static struct block *find_block(struct tcpu *t, bool *global)
 	return translate(t, gpa, lin, gpa2, t->key);
 }
 
-static u64 enter_block(struct tcpu *t, struct block *b, bool poll)
+static u64 enter_block(struct tcpu *t, struct block *b)
 {
 	t->code_base = t->v.x86.rip - (b->gpa & ~PAGE_MASK);
 	TRACE(EXEC, "%llx gpa %llx key %x", (unsigned long long)t->v.x86.rip,
 	      (unsigned long long)b->gpa, b->key);
-	/* With poll false the preferred entry must take flags as they are. */
-	if (!poll && b->pref == FLAGS_SAVED)
-		return (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, false);
 	return (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
 }
 
@@ -133,22 +130,20 @@ static bool must_leave(const struct tcpu *t)
 
 u64 run_next(struct tcpu *t)
 {
-	enum mmu_index mmu = key_mmu(t->key);
-	const struct jc_entry *j = &t->jc[mmu][jc_index(t->v.x86.rip)];
 	struct block *b;
 	bool global;
+	u64 host;
 
 	if (t->v.x86.intr_shadow || must_leave(t))
 		return leave(t);
-	if (j->va == t->v.x86.rip && !TRACE_ON(EXEC)) {
-		t->code_base = j->code_base;
-		return j->host;
-	}
+	host = TRACE_ON(EXEC) ? 0 : jc_find(t, t->v.x86.rip);
+	if (host)
+		return host;
 	b = find_block(t, &global);
 	if (!b)
 		return leave(t);
 	jc_add(t, t->v.x86.rip, b, global);
-	return enter_block(t, b, true);
+	return enter_block(t, b);
 }
 
 /* --- calls from generated code --- */
@@ -192,7 +187,7 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	    b->key == from->key &&
 	    (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
 		link_exit(t, x, b);
-	return enter_block(t, b, true);
+	return enter_block(t, b);
 }
 
 u64 run_poll(struct tcpu *t, struct block *b)
@@ -208,6 +203,9 @@ u64 run_poll(struct tcpu *t, struct block *b)
 
 u64 run_jump(struct tcpu *t, gva_t va)
 {
+	/* Generated code has added the generation already, if it looked. */
+	if (!(t->key & (KEY_TF | KEY_STEPS)))
+		va -= t->jc_generation[key_mmu(t->key)];
 	t->stats.jump_misses++;
 	set_rip(t, va);
 	step_trap(t);
@@ -319,30 +317,49 @@ static bool attend(struct tcpu *t, enum vm_exit *why)
 	return false;
 }
 
-/* Where to enter after attend(). The instruction in an interrupt shadow runs
- * without a poll before it; the block after it polls again. */
-static u64 entry(struct tcpu *t)
+static void enter_code(struct tcpu *t, const u8 *stub, const u8 *pc)
 {
-	bool global;
+	void (*enter)(struct tcpu *, const u8 *);
+
+	enter = (void (*)(struct tcpu *, const u8 *))(uintptr_t)stub;
+	enter(t, pc);
+}
+
+/*
+ * The instruction in an interrupt shadow runs without a poll before it; the
+ * block after its own polls again.
+ */
+static void enter_in_shadow(struct tcpu *t)
+{
+	const struct stubs *stubs = &t->e->stubs;
 	struct block *b;
-	bool shadow = t->v.x86.intr_shadow;
+	bool global;
 
 	t->v.x86.intr_shadow = 0;
-	if (!shadow)
-		return run_next(t);
 	b = find_block(t, &global);
+	if (!b)
+		return;
 	if (vcpu_requests(&t->v))
 		__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
-	return b ? enter_block(t, b, false) : leave(t);
+	(void)enter_block(t, b);
+	enter_code(t,
+		   b->pref == FLAGS_SAVED ? stubs->enter : stubs->enter_host,
+		   block_entry(b, b->pref, false));
+}
+
+static void enter_next(struct tcpu *t)
+{
+	u64 pc = run_next(t);
+
+	if (pc != leave(t))
+		enter_code(t, t->e->stubs.enter, (const u8 *)(uintptr_t)pc);
 }
 
 enum vm_exit translate_run(struct vcpu *v)
 {
 	struct tcpu *t = tcpu_of(v);
-	void (*enter)(struct tcpu *, u64);
 	enum vm_exit why = VM_EXIT_REQUEST;
 
-	enter = (void (*)(struct tcpu *, u64))(uintptr_t)t->e->stubs.enter;
 	host_set_gs_base(t);
 	if (t->stale) {
 		t->stale = false;
@@ -355,13 +372,12 @@ enum vm_exit translate_run(struct vcpu *v)
 	t->world_depth = 1;
 	world_leave(t);
 	for (;;) {
-		u64 pc;
-
 		if (attend(t, &why))
 			break;
-		pc = entry(t);
-		if (pc != leave(t))
-			enter(t, pc);
+		if (t->v.x86.intr_shadow)
+			enter_in_shadow(t);
+		else
+			enter_next(t);
 	}
 	world_enter(t);
 	t->world_depth = 0;

@@ -42,7 +42,7 @@ static void reset_rsp(struct emit *e)
 	emit_gs(e, true, OP_MOV, X86_RSP, GS(host_rsp));
 }
 
-static void emit_enter(struct emit *e)
+static void emit_enter(struct emit *e, bool host_flags)
 {
 	static const u8 push[] = { 0x55, 0x53, 0x41, 0x54, 0x41, 0x55,
 				   0x41, 0x56, 0x41, 0x57 };
@@ -53,6 +53,8 @@ static void emit_enter(struct emit *e)
 	emit_gs(e, true, OP_STORE, X86_RSP, GS(host_rsp));
 	emit_mov(e, T0, X86_RSI);
 	load_gprs(e);
+	if (host_flags)
+		emit_restore_flags(e);
 	emit8(e, 0x41);
 	emit8(e, 0xff);
 	emit8(e, 0xe2); /* jmp *%r10 */
@@ -191,7 +193,9 @@ int stubs_make(struct engine *g)
 	struct emit *e = &em;
 
 	s->enter = emit_pc(e);
-	emit_enter(e);
+	emit_enter(e, false);
+	s->enter_host = emit_pc(e);
+	emit_enter(e, true);
 	s->leave = emit_pc(e);
 	emit_leave(e);
 	s->callout = emit_callout_stub(e);

@@ -61,11 +61,11 @@ struct tlb {
 };
 
 /* Where indirect jumps find their target: by virtual address. */
-#define JC_BITS 11
+#define JC_BITS 12
 #define JC_ENTRIES (1u << JC_BITS)
 
 struct jc_entry {
-	u64 va; /* of the target; see jc_flush for invalid */
+	u64 tag; /* the target's virtual address, plus jc_generation */
 	u64 host; /* entry with flags SAVED */
 	u64 code_base; /* virtual address of the target's page */
 	u64 unused;
@@ -119,6 +119,9 @@ struct tcpu {
 
 	struct engine *e;
 	u32 key; /* mode of the code that runs now: see key.h */
+	/* Added to addresses before they are compared, so that a flush is one
+	 * addition; in the upper 16 bits, where addresses are canonical. */
+	u64 jc_generation[MMU_COUNT];
 	u32 jc_key[MMU_COUNT]; /* the key that each jump cache is for */
 	u64 jc_cs_base[MMU_COUNT];
 	bool jc_local[MMU_COUNT]; /* ... holds entries of local pages */

@@ -14,11 +14,17 @@
 #include "engine/translate/key.h"
 #include "x86/paging.h"
 
+/* A page table may share its page with translated code, and the walk sets A
+ * and D bits. Which it does, we are not told: the code there goes. */
 static void *phys_word(void *ctx, gpa_t gpa)
 {
-	struct engine *e = ctx;
+	struct tcpu *t = ctx;
+	void *p = gmem_hva(&t->e->vm->mem, gpa, 8);
 
-	return gmem_hva(&e->vm->mem, gpa, 8);
+	if (p && unlikely(smc_is_code(t->e, gpa)) &&
+	    smc_written(t, gpa, 8))
+		t->leave_after = 1;
+	return p;
 }
 
 static void entry_clear(struct tlb *tlb, unsigned i)
@@ -124,7 +130,7 @@ static bool walk(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 		x86_gp(f);
 		return false;
 	}
-	return x86_walk(s, va, acc, mmu == MMU_KERNEL_AC, phys_word, t->e, w,
+	return x86_walk(s, va, acc, mmu == MMU_KERNEL_AC, phys_word, t, w,
 			f) == 0;
 }
 

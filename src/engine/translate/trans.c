@@ -174,8 +174,10 @@ static enum stop decode_run(struct trans *tr, const u8 *p, unsigned avail)
 
 		if (r == X86_DECODE_SHORT)
 			return STOP_CROSSES;
-		if (r == X86_DECODE_LONG)
+		if (r == X86_DECODE_LONG) {
 			i->cls = X86_C_INVALID;
+			tr->too_long = tr->insn_count == 0;
+		}
 		if (r != X86_DECODE_OK && tr->insn_count)
 			return STOP_FULL; /* a block of its own faults */
 		tr->insn_count++;
@@ -350,7 +352,7 @@ static void do_insn(struct trans *tr)
 	default:
 		break;
 	}
-	trans_callout(tr, callout_for(i));
+	trans_callout(tr, tr->too_long ? callout_too_long : callout_for(i));
 	if (always_leaves(i))
 		tr->ended = true;
 	else if (ends_polled(i))
@@ -439,7 +441,7 @@ static void emit_miss(struct trans *tr, const struct cold *c)
 
 	emit_land(e, c->from);
 	emit_push_imm(e, c->desc);
-	emit_call(e, tr->g->stubs.miss[c->desc >> MISS_MMU_SHIFT]
+	emit_call(e, tr->g->stubs.miss[miss_mmu(c->desc)]
 				      [c->desc & MISS_WRITE ? 1 : 0]);
 	emit_jmp(e, c->resume + e->to_rx);
 	if (c->end)
@@ -498,14 +500,21 @@ static void emit_poll_exit(struct trans *tr, u8 *poll)
 
 /* --- the block --- */
 
+static void emit_to(struct trans *tr, const struct segment_part *p)
+{
+	tr->e.p = engine_rw(tr->g, p->rx + p->used);
+	tr->e.end = engine_rw(tr->g, p->rx + p->bytes);
+	tr->e.to_rx = -(s64)tr->g->rw_offset;
+}
+
 static void emit_block(struct trans *tr, enum stop stop)
 {
 	u8 *poll = emit_entries(tr);
 	unsigned off = 0;
+	bool shadow = false;
 
 	for (tr->n = 0; tr->n < tr->insn_count; tr->n++) {
-		bool shadow = tr->end_after_next;
-
+		shadow = tr->end_after_next;
 		tr->i = &tr->insns[tr->n];
 		tr->at = (s32)(tr->page_off + off);
 		tr->next = tr->at + tr->i->len;
@@ -517,8 +526,10 @@ static void emit_block(struct trans *tr, enum stop stop)
 		if (shadow || tr->end_polled)
 			break;
 	}
-	/* The shadow of a STI that came last reaches into the next block. */
-	if (!tr->ended && tr->end_after_next && tr->i->cls == X86_C_STI) {
+	/* The shadow of a STI that came last reaches into the next block; one
+	 * in the shadow of another casts none, for IF was set. */
+	if (!tr->ended && !shadow && tr->end_after_next &&
+	    tr->i->cls == X86_C_STI) {
 		trans_callout(tr, callout_shadow);
 		tr->ended = true;
 	}
@@ -534,6 +545,9 @@ static void emit_block(struct trans *tr, enum stop stop)
 				  tr->end_polled || tr->end_after_next);
 		}
 	}
+	BUG_ON(emit_full(&tr->e));
+	tr->b->host_bytes = (u32)(emit_pc(&tr->e) - tr->b->host);
+	emit_to(tr, &tr->seg->cold);
 	emit_cold(tr);
 	emit_unlinked_exits(tr);
 	emit_poll_exit(tr, poll);
@@ -566,6 +580,7 @@ static enum stop decode_block(struct trans *tr, gpa_t gpa2)
 	r = x86_decode(buf, avail, tr->size, &tr->insns[0]);
 	if (r != X86_DECODE_OK)
 		tr->insns[0].cls = X86_C_INVALID;
+	tr->too_long = r == X86_DECODE_LONG;
 	tr->insn_count = 1;
 	return STOP_END;
 }
@@ -580,7 +595,8 @@ static struct block *block_new(struct trans *tr, gpa_t gpa2)
 	b->gpa = tr->gpa;
 	b->gpa2 = gpa2;
 	b->key = tr->key;
-	b->host = tr->seg->rx + tr->seg->used;
+	b->host = tr->seg->hot.rx + tr->seg->hot.used;
+	b->cold = tr->seg->cold.rx + tr->seg->cold.used;
 	list_init(&b->incoming);
 	for (unsigned k = 0; k < ARRAY_SIZE(b->exits); k++)
 		list_init(&b->exits[k].link);
@@ -592,7 +608,7 @@ static bool block_finish(struct trans *tr)
 	struct block *b = tr->b;
 	struct tstats *st = &tr->t->stats;
 
-	b->host_bytes = (u32)(emit_pc(&tr->e) - b->host);
+	b->cold_bytes = (u32)(emit_pc(&tr->e) - b->cold);
 	b->meta = cache_arena(tr->seg, tr->meta_count * sizeof(*b->meta));
 	if (!b->meta)
 		return false;
@@ -600,7 +616,8 @@ static bool block_finish(struct trans *tr)
 	copy_bytes(b->meta, tr->meta, tr->meta_count * sizeof(*b->meta));
 	if (!cache_add(tr->seg, b))
 		return false;
-	tr->seg->used = align_up(tr->seg->used + b->host_bytes, 16);
+	tr->seg->hot.used = align_up(tr->seg->hot.used + b->host_bytes, 16);
+	tr->seg->cold.used += b->cold_bytes;
 	if (!smc_track(tr->t, b)) {
 		b->dead = true;
 		return false;
@@ -610,6 +627,7 @@ static bool block_finish(struct trans *tr)
 	st->insns += b->insn_count;
 	st->guest_bytes += b->guest_bytes;
 	st->host_bytes += b->host_bytes;
+	st->cold_bytes += b->cold_bytes;
 	return true;
 }
 
@@ -626,11 +644,10 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, u32 key,
 	tr->mmu = key_mmu(key);
 	tr->gpa = gpa;
 	tr->page_off = (u32)(gpa & ~PAGE_MASK);
-	tr->e.p = engine_rw(g, seg->rx + seg->used);
-	tr->e.end = engine_rw(g, seg->rx + seg->bytes);
-	tr->e.to_rx = -(s64)g->rw_offset;
+	emit_to(tr, &seg->hot);
 	tr->i = NULL;
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
+	tr->too_long = false;
 	tr->cold_count = tr->meta_count = tr->insn_count = 0;
 }
 

@@ -33,7 +33,7 @@ struct cold {
 struct trans {
 	struct tcpu *t;
 	struct engine *g;
-	struct emit e;
+	struct emit e; /* to the block's hot or cold part, as its turn is */
 	struct segment *seg;
 	struct block *b;
 	u32 key;
@@ -42,6 +42,7 @@ struct trans {
 	gpa_t gpa; /* of the block */
 	u32 page_off; /* gpa & 4095: offset of the block from code_base */
 
+	unsigned seg_now; /* of the access being made */
 	const struct x86_insn *i; /* the current instruction */
 	unsigned n; /* its number */
 	s32 at, next; /* offsets of it and of what follows, from code_base */
@@ -49,6 +50,7 @@ struct trans {
 	bool ended; /* control does not go on to .next */
 	bool end_polled; /* end the block and poll after this instruction */
 	bool end_after_next; /* STI: the same, one instruction later */
+	bool too_long; /* the last instruction has more than 15 bytes */
 	bool failed;
 
 	struct cold cold[TRANS_MAX_COLD];

@@ -9,6 +9,12 @@
 #include "engine/translate/run.h"
 #include "engine/translate/trans.h"
 
+static const struct stat_desc class_tab[] = {
+#define X(id) { #id, "", 8 * X86_C_##id },
+	X86_CLASSES(X)
+#undef X
+};
+
 static const struct stat_desc stat_tab[] = {
 #define X(id, help) STAT_DESC(struct tstats, id, help),
 	TRANSLATE_STATS(X)
@@ -166,6 +172,13 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 			.base = &t->stats,
 		};
 		vm_add_stats(v->vm, &t->e->stat_group);
+		t->e->class_group = (struct stat_group){
+			.title = "instructions carried out in C, by class",
+			.tab = class_tab,
+			.count = ARRAY_SIZE(class_tab),
+			.base = t->stats.callout_by_class,
+		};
+		vm_add_stats(v->vm, &t->e->class_group);
 	}
 	(void)err;
 	return 0;
@@ -221,6 +234,7 @@ static void translate_dump(struct vcpu *v)
 
 const struct engine_ops translate_ops = {
 	.name = "translate",
+	.max_cpus = 1,
 	.probe = translate_probe,
 	.vm_init = translate_vm_init,
 	.vm_fini = translate_vm_fini,

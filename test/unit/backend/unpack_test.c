@@ -9,7 +9,8 @@
 #include "pack.h"
 #include "tap.h"
 
-#define BIG (12u << 20)
+/* More than one block of LZ4. */
+#define BIG (9u << 20)
 
 static u8 *plain, *packed;
 
@@ -24,13 +25,14 @@ static bool same(const struct unpacked *u, const u8 *p, u64 n)
 static void check_whole(enum unpack_format f)
 {
 	static const u64 size_tab[] = { 1, 100, 65536, 1000003, BIG };
+	unsigned sizes = ARRAY_SIZE(size_tab) - (f != UNPACK_LZ4);
 	const char *name = unpack_name(f);
 	struct unpacked u;
 	struct err e = { 0 };
 	u64 n;
 	int ret;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(size_tab); i++) {
+	for (unsigned i = 0; i < sizes; i++) {
 		n = pack(f, plain, size_tab[i], packed, BIG);
 		tap_check(unpack_identify(packed, n) == f || size_tab[i] == 1,
 			  "%s: identified", name);
@@ -81,7 +83,7 @@ static void check_members(enum unpack_format f)
  * copies are exact, so that a sanitizer sees reads past the end. */
 static void check_damage(enum unpack_format f)
 {
-	u64 n = pack(f, plain, 3000, packed, BIG), i;
+	u64 n = pack(f, plain, 1000, packed, BIG), i;
 	struct err e;
 	struct unpacked u;
 	unsigned accepted = 0, silent = 0;

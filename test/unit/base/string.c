@@ -105,7 +105,8 @@ static void test_vectors(void)
 	__asm__ volatile("movups %1, %%xmm7\n\t"
 			 "mov %3, %%rdi\n\tmov %4, %%rsi\n\tmov $64, %%edx\n\t"
 			 "call doppel_memcpy\n\t"
-			 "mov %3, %%rdi\n\txor %%esi, %%esi\n\tmov $64, %%edx\n\t"
+			 "mov %3, %%rdi\n\txor %%esi, %%esi\n\t"
+			 "mov $64, %%edx\n\t"
 			 "call doppel_memset\n\t"
 			 "movups %%xmm7, %0"
 			 : "=m"(after)

@@ -43,6 +43,12 @@ static void start_cpu(void *c, u8 vector)
 	request(c, VCPU_REQ_SIPI);
 }
 
+/* 1 GHz, and in step with the rig's clock. */
+static u64 tsc(void *c)
+{
+	return rig_host_ns + ((struct vcpu *)c)->x86.tsc_offset;
+}
+
 static int extint(void *pic)
 {
 	pic_acks++;
@@ -78,6 +84,7 @@ static void start(unsigned cpus)
 						.request = request,
 						.clear = clear,
 						.startup = start_cpu,
+						.tsc = tsc,
 						.cpu = &cpu[i],
 						.extint = i ? NULL : extint };
 
@@ -526,20 +533,24 @@ static void deadline_timer(void)
 	tap_equal(get(0, 0x380), 0, "no initial count in this mode");
 
 	cpu[0].x86.tsc_offset = 1ull << 40;
-	t = host_tsc() + cpu[0].x86.tsc_offset + 50000000;
+	t = tsc(&cpu[0]) + 50 * MS;
 	wrmsr(0, 0x6e0, t);
 	tap_equal(msr(0, 0x6e0), t, "armed");
-	tap_check(!wants(0), "in the future");
-	rig_pass(&rig, 1000);
-	tap_check(!wants(0), "still");
-	/* The rig's clock runs ahead of the counter: it must not fire early. */
-	rig_pass(&rig, 60000000);
-	tap_check(!wants(0) || host_tsc() + (1ull << 40) >= t, "never early");
-	while (host_tsc() + (1ull << 40) < t)
-		;
-	rig_pass(&rig, 60000000);
+	rig_pass(&rig, 50 * MS - 1);
+	tap_check(!wants(0), "a nanosecond before");
+	rig_pass(&rig, 1);
 	tap_equal(ack(0), 0x32, "on time");
 	set(0, 0xb0, 0);
+	tap_equal(msr(0, 0x6e0), 0, "disarmed");
+
+	wrmsr(0, 0x6e0, tsc(&cpu[0]) + 50 * MS);
+	cpu[0].x86.tsc_offset -= 20 * MS;
+	rig_pass(&rig, 60 * MS);
+	tap_check(!wants(0), "the counter was moved back: never early");
+	rig_pass(&rig, 10 * MS);
+	tap_equal(ack(0), 0x32, "then");
+	set(0, 0xb0, 0);
+
 	wrmsr(0, 0x6e0, ~0ull);
 	rig_pass(&rig, 3600000 * MS);
 	tap_check(!wants(0), "the end of time");
@@ -548,6 +559,20 @@ static void deadline_timer(void)
 	wrmsr(0, 0x6e0, ~0ull);
 	set(0, 0x320, 0x00032);
 	tap_equal(msr(0, 0x6e0), 0, "leaving the mode disarms");
+	set(0, 0x320, 0x50032);
+	wrmsr(0, 0x6e0, tsc(&cpu[0]) + 50 * MS);
+	rig_pass(&rig, 60 * MS);
+	tap_check(!wants(0) && !msr(0, 0x6e0), "masked: passes unheard");
+
+	/* Loaded where the counter is another: the time left is the same. */
+	set(0, 0x320, 0x40032);
+	wrmsr(0, 0x6e0, tsc(&cpu[0]) + 50 * MS);
+	tap_check(rig_copy(&lapic[0].dev, &lapic[0].dev), "saved and loaded");
+	cpu[0].x86.tsc_offset += 1000 * MS;
+	rig_pass(&rig, 50 * MS - 1);
+	tap_check(!wants(0), "a nanosecond before");
+	rig_pass(&rig, 1);
+	tap_equal(ack(0), 0x32, "on time");
 	cpu[0].x86.tsc_offset = 0;
 }
 

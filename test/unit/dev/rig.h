@@ -36,6 +36,16 @@ void host_log(enum host_log_level level, const char *line)
 	printf("# %s\n", line);
 }
 
+void *host_pages_alloc(u64 bytes)
+{
+	return calloc(1, bytes);
+}
+
+void host_pages_free(void *p, u64 bytes)
+{
+	free(p);
+}
+
 NORETURN void bug_at(const char *file, int line, const char *what)
 {
 	printf("Bail out! %s:%d: %s\n", file, line, what);

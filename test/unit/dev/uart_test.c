@@ -76,8 +76,15 @@ static void transmitter(void)
 static void receiver(void)
 {
 	start();
+	tap_equal(console.room(console.dev), 0u, "closed while RTS is down");
+	outb(&rig, BASE + 4, 0x03);
+	tap_equal(readies, 1u, "RTS asks for input");
 	tap_equal(console.room(console.dev), 1u, "room without FIFO");
+	outb(&rig, BASE + 4, 0x00);
 	outb(&rig, BASE + 1, 0x01);
+	tap_equal(readies, 2u, "so does enabling the interrupt");
+	outb(&rig, BASE + 4, 0x03);
+	readies = 0;
 	type("x");
 	tap_check(rig.line[IRQ], "received data interrupts");
 	tap_equal(inb(&rig, BASE + 2), 0x04, "IIR: data");

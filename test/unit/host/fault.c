@@ -90,7 +90,8 @@ static void test_kinds(void)
 	tap_equal(seen.vector, 13, "vector");
 
 	tap_check(FAULT("ldmxcsr %3\n\txorps %%xmm5, %%xmm5\n\t"
-			"sqrtss %4, %%xmm5\n\t", "m"(sse_all), "m"((float){ -1 })),
+			"sqrtss %4, %%xmm5\n\t", "m"(sse_all),
+			"m"((float){ -1 })),
 		  "#XM");
 	tap_equal(seen.vector, 19, "vector");
 	tap_equal(handler_mxcsr, 0x1f80, "the handler has its own MXCSR");

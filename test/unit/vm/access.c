@@ -38,7 +38,8 @@ static bool msr_write(void *dev, struct vcpu *v, u32 msr, u64 value)
 	return value != 13;
 }
 
-static struct msr_range msrs = { 0x800, 0x8ff, msr_read, msr_write, NULL, NULL };
+static struct msr_range msrs = { 0x800, 0x8ff, msr_read,
+				 msr_write, NULL, NULL };
 static struct msr_range ro = { 0x10, 0x10, msr_read, NULL, NULL, NULL };
 
 static char traced[256];

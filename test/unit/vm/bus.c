@@ -52,7 +52,8 @@ static struct dev make(u64 first, u64 bytes)
 static void test_ranges(void)
 {
 	struct bus b;
-	struct dev a = make(0x100, 16), c = make(0x120, 16), d = make(0x110, 16);
+	struct dev a = make(0x100, 16), c = make(0x120, 16);
+	struct dev d = make(0x110, 16);
 	struct dev over = make(0x108, 16), in = make(0x124, 4),
 		   around = make(0xf0, 0x100), same = make(0x120, 16);
 	struct dev none = make(0x200, 0), end = make(0xfff0, 16),
@@ -74,7 +75,8 @@ static void test_ranges(void)
 			  !bus_add(&b, &all.range),
 		  "overlaps are refused");
 	tap_check(!bus_add(&b, &none.range) && !bus_add(&b, &past.range) &&
-			  !bus_add(&b, &high.range) && !bus_add(&b, &wrap.range),
+			  !bus_add(&b, &high.range) &&
+			  !bus_add(&b, &wrap.range),
 		  "so is what does not lie on the bus");
 	tap_check(bus_add(&b, &end.range), "the last port is fine");
 	tap_check(bus_add(&b, &d.range), "a neat fit between two");

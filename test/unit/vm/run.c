@@ -57,6 +57,19 @@ static void sleep_ms(unsigned ms)
 	host_event_wait(&never, host_now_ns() + ms * MS);
 }
 
+/* Have these requests been seen to? */
+static bool done(unsigned cpu, u32 bits)
+{
+	u64 end = host_now_ns() + 10000 * MS;
+
+	while (vcpu_requests(vm.cpus[cpu]) & bits) {
+		if (host_now_ns() > end)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
 /* --- timers --- */
 
 static struct timer tick;
@@ -231,29 +244,33 @@ static void test_dead_halt(void)
 	vcpu_request(&c->v, VCPU_REQ_NMI);
 	tap_check(reaches(&c->nmis, 1), "an NMI gets through");
 	vcpu_request(&c->v, VCPU_REQ_ENGINE);
-	sleep_ms(5);
-	tap_check(!(vcpu_requests(&c->v) & VCPU_REQ_ENGINE),
-		  "so does the engine's own work");
+	tap_check(done(0, VCPU_REQ_ENGINE), "so does the engine's own work");
 	stop();
 	tap_check(true, "and it can be stopped");
 }
 
 /* --- several processors --- */
 
-/* Lets all requests be done, then holds the processors to look at them. */
+/* Lets INIT and SIPI be done, then holds the processors to look at them. */
 static void settle(void)
 {
 	if (vm_start(&vm, NULL))
 		return;
-	sleep_ms(5);
+	done(0, VCPU_REQ_INIT | VCPU_REQ_SIPI);
+	done(1, VCPU_REQ_INIT | VCPU_REQ_SIPI);
 	vm_pause(&vm);
 	vm_join(&vm);
+}
+
+static void send_sipi(struct vcpu *v, u8 vector)
+{
+	__atomic_store_n(&v->sipi_vector, vector, __ATOMIC_RELAXED);
+	vcpu_request(v, VCPU_REQ_SIPI);
 }
 
 static void test_sipi(void)
 {
 	struct fake_cpu *ap;
-	bool vector_ok;
 
 	if (!start(2, fake_idle))
 		return;
@@ -261,25 +278,29 @@ static void test_sipi(void)
 	vcpu_request(&ap->v, VCPU_REQ_INTR | VCPU_REQ_NMI | VCPU_REQ_ENGINE);
 	sleep_ms(5);
 	tap_check(load(&ap->runs) == 0, "waits for SIPI, whatever else comes");
-	__atomic_store_n(&ap->v.sipi_vector, 0x9a, __ATOMIC_RELAXED);
-	vcpu_request(&ap->v, VCPU_REQ_SIPI);
+	send_sipi(&ap->v, 0x9a);
 	tap_check(reaches(&ap->steps, 1), "SIPI starts it");
 	vm_pause(&vm);
 	vm_join(&vm);
-	vector_ok = ap->v.x86.seg[X86_CS].sel == 0x9a00 &&
-		    ap->v.x86.seg[X86_CS].base == 0x9a000 &&
-		    ap->v.x86.rip == 0;
-	tap_check(vector_ok, "at 9A00:0000");
-	__atomic_store_n(&ap->v.sipi_vector, 0x10, __ATOMIC_RELAXED);
-	vcpu_request(&ap->v, VCPU_REQ_SIPI);
+	tap_check(ap->v.x86.seg[X86_CS].sel == 0x9a00 &&
+			  ap->v.x86.seg[X86_CS].base == 0x9a000 &&
+			  ap->v.x86.rip == 0,
+		  "at 9A00:0000");
+	send_sipi(&ap->v, 0x10);
 	settle();
 	tap_equal(ap->v.x86.seg[X86_CS].sel, 0x9a00, "a second is ignored");
-	vcpu_request(&ap->v, VCPU_REQ_INIT | VCPU_REQ_SIPI);
+	vcpu_request(&ap->v, VCPU_REQ_INIT);
+	settle();
+	tap_equal(ap->v.x86.activity, X86_WAIT_SIPI, "INIT stops it");
+	vcpu_request(&ap->v, VCPU_REQ_INIT);
+	send_sipi(&ap->v, 0x10);
+	settle();
+	tap_equal(ap->v.x86.seg[X86_CS].sel, 0x1000, "INIT, then SIPI");
+	vm.cpus[0]->x86.rip = 0x1234;
 	vcpu_request(vm.cpus[0], VCPU_REQ_INIT);
 	settle();
-	tap_check(ap->v.x86.seg[X86_CS].sel == 0x1000, "INIT, then SIPI");
 	tap_check(vm.cpus[0]->x86.rip == 0xfff0 &&
-			  vm.cpus[0]->x86.activity == X86_HALTED,
+			  vm.cpus[0]->x86.activity != X86_WAIT_SIPI,
 		  "the bootstrap processor begins anew by itself");
 	stop();
 }

@@ -33,6 +33,14 @@ static void boastful_host(u32 leaf, u32 subleaf, struct x86_cpuid_regs *r)
 		r->eax = subleaf < 4 ? 0xffffc043 | (subleaf & 3) << 5 : 0;
 }
 
+/* ... but whose kernel has not switched AVX on. */
+static void unready_host(u32 leaf, u32 subleaf, struct x86_cpuid_regs *r)
+{
+	boastful_host(leaf, subleaf, r);
+	if (leaf == 0xd && subleaf == 0)
+		r->eax = 3;
+}
+
 /* A host that has x86-64 and nothing more. */
 static void poor_host(u32 leaf, u32 subleaf, struct x86_cpuid_regs *r)
 {
@@ -112,6 +120,7 @@ static const struct allowed allowed_tab[] = {
 	{ 0x8000001f, 0, 'a', "" }, /* sme, sev */
 	/* lfence, null selector, srso_no, srso_user_kernel_no */
 	{ 0x80000021, 0, 'a', "2 6 29 30" },
+	{ 0x80000021, 0, 'c', "1 2" }, /* tsa_sq_no, tsa_l1_no */
 };
 
 static u32 mask_of(const char *bits)
@@ -240,9 +249,14 @@ static void test_cpuid(void)
 	vendor = "AuthenticAMD";
 	try_host("boastful AMD", boastful_host, 8);
 	check_dynamic();
+	try_host("unready AMD", unready_host, 2);
 	try_host("poor AMD", poor_host, 4);
 	vendor = "GenuineIntel";
 	try_host("boastful Intel", boastful_host, 255);
+	tap_check(read(4, 0).eax >> 26 == 63 && read(4, 4).eax == 0 &&
+			  (read(4, 3).eax >> 14 & 0xfff) == 254 &&
+			  (read(4, 2).eax >> 14 & 0xfff) == 0,
+		  "who shares the caches");
 	tap_check(read(0x15, 0).ecx * (u64)read(0x15, 0).ebx /
 				  read(0x15, 0).eax ==
 			  2596000000ull,

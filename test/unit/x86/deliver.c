@@ -196,6 +196,7 @@ static void test_long_gates(void)
 	check_nested("selector beyond the GDT", intr, 0x20, X86_GP, 0x1001);
 	long_world();
 	GATE64(G_LDT | 4, 0x5000, INT_GATE, 0, 0x20);
+	put64(&w, G_LDT, get64(&w, W_GDT + G_CODE64));
 	w.s.ldtr.attr |= SEG_UNUSABLE;
 	check_nested("no LDT", intr, 0x20, X86_GP, (G_LDT | 4) + 1);
 	long_world();

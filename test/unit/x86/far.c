@@ -41,6 +41,8 @@ static void test_direct(void)
 	check_gp(jmp(G_CODE32 | 4, 0), G_CODE32 | 4, "empty LDT slot");
 	check_gp(jmp(G_UCODE32 | 3, 0), G_UCODE32, "less privileged code");
 	check_gp(jmp(G_CODE32 | 3, 0), G_CODE32, "RPL above CPL");
+	set_desc(&w, G_FREE, desc(0, 0xffff, A_CODE | SEG_CONFORMING | DPL(3)));
+	check_gp(jmp(G_FREE | 3, 0), G_FREE, "conforming, less privileged");
 	set_desc(&w, G_FREE, desc(0, 0xffff, A_CODE & ~SEG_P));
 	tap_check(jmp(G_FREE, 0) && is_fault(&f, X86_NP, G_FREE),
 		  "#NP: code not present");
@@ -148,6 +150,9 @@ static void test_gates32(void)
 	tap_check(!call(G_FREE, 0) && w.s.gpr[X86_RSP] == W_STACK0 - 8,
 		  "gate within CPL 0: no stack in the frame");
 	world_protected(&w);
+	set_desc(&w, G_FREE, gate(G_CODE32, 0x5000, SEG_P | SYS_CALL, 0));
+	w.s.rip = W_CODE;
+	check_gp(call(G_FREE | 1, 0), G_FREE, "gate's DPL below RPL");
 	set_desc(&w, G_FREE, gate(G_CODE32, 0xffff5000, SEG_P | SYS_CALL16, 0));
 	tap_check(!call(G_FREE, 0) && w.s.rip == 0x5000 &&
 			  get16(&w, W_STACK0 - 2) == G_CODE32 &&
@@ -319,6 +324,10 @@ static void test_iret64(void)
 	world_long(&w);
 	put_frame64(0x5000, G_UCODE64 | 3, 2, 0x6000, 3);
 	check_gp(iret(8), 0, "null SS at CPL 3");
+	put_frame64(0x5000, G_CODE64, 2, 0x6000, 3);
+	check_gp(iret(8), 0, "null SS with RPL 3 at CPL 0");
+	put_frame64(0x5000, G_CODE32, 2, 0x6000, 0);
+	check_gp(iret(8), 0, "null SS for compatibility mode");
 	put_frame64(1ull << 47, G_UCODE64 | 3, 2, 0x6000, G_UDATA | 3);
 	check_gp(iret(8), 0, "RIP not canonical");
 	put_frame64(0x5000, G_UCODE64 | 3, 2, 0x6000, G_DATA);

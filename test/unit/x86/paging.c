@@ -209,6 +209,8 @@ static void test_long_formats(void)
 
 	put64(&w, W_PML4 + 16, W_PDPT | PTE_P | PTE_PS);
 	check_rsvd("PS in a PML4E", BIT64(40), W_PML4 + 16, true);
+	put64(&w, W_PML4 + 16, PTE_PS);
+	check_rsvd("even with address 0", BIT64(40), W_PML4 + 16, true);
 	put64(&w, W_PDPT + 16, GiB(1) | PTE_PS | BIT64(13));
 	check_rsvd("bit 13 of a 1 GiB page", GiB(2), W_PDPT + 16, true);
 	put64(&w, W_PDPT + 16, GiB(1) | PTE_PS | BIT64(29));
@@ -302,6 +304,11 @@ static void test_narrow(void)
 	tap_check(walk(0x1000, X86_ACC_FETCH | X86_ACC_USER, false, &out, &f) ==
 			  0,
 		  "no NX in 32-bit tables");
+	w.s.efer = EFER_NXE;
+	tap_check(
+		walk(0x800000, X86_ACC_FETCH | X86_ACC_USER, false, &out, &f) &&
+			is_fault(&f, X86_PF, PF_U),
+		"nor the I bit in their error codes");
 	w.s.cr0 &= ~CR0_PG;
 	tap_check(!walk(0x1ffffffffull, X86_ACC_WRITE | X86_ACC_USER, false,
 			&out, &f) &&

@@ -133,11 +133,13 @@ static void test_system(void)
 	check(ltr(G_FREE), X86_GP, G_FREE, "LTR: base not canonical");
 	put64(&w, W_GDT + G_FREE + 8, 1ull << 40);
 	check(ltr(G_FREE), X86_GP, G_FREE, "LTR: a type in the upper half");
+	put64(&w, W_GDT + G_TSS16 + 8, 0);
 	check(ltr(G_TSS16), X86_GP, G_TSS16, "LTR: 16-bit TSS in long mode");
 	w.s.gdtr = (struct x86_dtab){ (1ull << 47) - 0x20, 0xff };
 	check(load(X86_DS, 0x20), X86_GP, 0x20,
-	      "a GDT that leaves the "
-	      "canonical half");
+	      "a GDT that leaves the canonical half");
+	w.s.gdtr.base = (1ull << 47) - 0x24;
+	check(load(X86_DS, 0x20), X86_GP, 0x20, "within the descriptor");
 }
 
 static void check_ask(const char *what, u16 sel, bool lar, bool lsl, bool verr,
@@ -166,6 +168,7 @@ static void test_verify(void)
 	check_ask("beyond", 0xfff8, 0, 0, 0, 0);
 	check_ask("code", G_CODE32, 1, 1, 1, 0);
 	check_ask("data", G_DATA, 1, 1, 1, 1);
+	check_ask("data with RPL 3", G_DATA | 3, 0, 0, 0, 0);
 	check_ask("a TSS", G_TSS, 1, 1, 0, 0);
 	check_ask("a 16-bit TSS", G_TSS16, 1, 1, 0, 0);
 	set_desc(&w, G_FREE, gate(G_CODE32, 0, SEG_P | SYS_CALL, 0));
@@ -268,6 +271,9 @@ static void test_task_call(void)
 			  !(get32(&w, W_TSS2 + 0x24) & FLAG_NT) &&
 			  w.ram[W_GDT + G_TSS2 + 5] == 0x89,
 		  "the nested task is idle again, behind its IRET");
+	tap_check(!call_task(G_TSS2) && !x86_iret(&w.s, &w.m, 2, &f) &&
+			  get32(&w, W_TSS2 + 0x20) == 0x5603,
+		  "a prefixed IRET is longer");
 	w.s.rflags |= FLAG_NT;
 	put16(&w, W_TSS, G_TSS2);
 	check(x86_iret(&w.s, &w.m, 4, &f), X86_TS, G_TSS2,

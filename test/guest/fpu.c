@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When x87, SSE and AVX instructions fault: SDM 3A 2.5 (CR0.TS, EM, MP, NE,
+ * CR4.OSFXSR, OSXMMEXCPT, OSXSAVE), 13 "System Programming for Instruction Set
+ * Extensions", 6.15 interrupts 7, 16 and 19.
+ */
+#include "lib/desc.h"
+#include "lib/pages.h"
+#include "lib/trap.h"
+
+CODE(c_x87, "fld1\n fstp %st(0)\n" STOP);
+CODE(c_fwait, "fwait\n" STOP);
+CODE(c_fninit, "fninit\n" STOP);
+CODE(c_mmx, "pxor %mm0, %mm0\n emms\n" STOP);
+CODE(c_sse, "xorps %xmm0, %xmm0\n" STOP);
+CODE(c_sse2, "paddd %xmm1, %xmm0\n" STOP);
+CODE(c_ldmxcsr, "push $0x1f80\n ldmxcsr (" R("sp") ")\n pop " R("ax") "\n"
+		STOP);
+CODE(c_fxsave, "lea -1024(" R("sp") "), " R("ax") "\n and $-64, " R("ax") "\n"
+	       "fxsave (" R("ax") ")\n" STOP);
+CODE(c_prefetch, "prefetcht0 (" R("sp") ")\n sfence\n lfence\n mfence\n"
+		 "movnti %eax, -8(" R("sp") ")\n" STOP);
+CODE(c_avx, "vxorps %ymm0, %ymm0, %ymm0\n" STOP);
+CODE(c_vzero, "vzeroupper\n" STOP);
+CODE(c_xgetbv, "xor %ecx, %ecx\n xgetbv\n" STOP);
+CODE(c_xgetbv9, "mov $9, %ecx\n xgetbv\n" STOP);
+CODE(c_xsetbv, "xsetbv\n" STOP);
+CODE(c_xsave, "lea -2048(" R("sp") "), " R("di") "\n and $-64, " R("di") "\n"
+	      "xor %edx, %edx\n mov $3, %eax\n xsave (" R("di") ")\n" STOP);
+
+static void expect(const char *what, const u8 *code, int ring, unsigned vector)
+{
+	struct regs r = run_code(code, ring);
+
+	context("%s ring %u", what, ring);
+	CHECK_TRAP(r, vector, 0);
+	/* Several snippets prepare registers before the one that faults. */
+	if (vector != V_STOP)
+		CHECK(r.rip - (ring ? USER_ALIAS : 0) < (ulong)code + 24);
+}
+
+static void set_cr0(ulong set)
+{
+	write_cr0((read_cr0() & ~(ulong)(CR0_TS | CR0_EM | CR0_MP)) | set);
+}
+
+static bool enable_xsave(u64 xcr0)
+{
+	if (!has(F_XSAVE))
+		return false;
+	write_cr4(read_cr4() | CR4_OSXSAVE);
+	xsetbv(0, xcr0);
+	return true;
+}
+
+static void task_switched(void)
+{
+	for (int ring = 0; ring <= 3; ring += 3) {
+		set_cr0(CR0_MP | CR0_TS);
+		expect("x87", c_x87, ring, V_NM);
+		expect("fwait", c_fwait, ring, V_NM);
+		expect("fninit", c_fninit, ring, V_NM);
+		expect("mmx", c_mmx, ring, V_NM);
+		expect("sse", c_sse, ring, V_NM);
+		expect("sse2", c_sse2, ring, V_NM);
+		expect("ldmxcsr", c_ldmxcsr, ring, V_NM);
+		expect("fxsave", c_fxsave, ring, V_NM);
+		expect("prefetch and kin", c_prefetch, ring, V_STOP);
+		/* Without MP, FWAIT does not care. */
+		set_cr0(CR0_TS);
+		expect("fwait, no MP", c_fwait, ring, V_STOP);
+		expect("x87, no MP", c_x87, ring, V_NM);
+		asm volatile("clts");
+		CHECK_EQ(read_cr0() & CR0_TS, 0);
+		expect("x87, CLTS", c_x87, ring, V_STOP);
+		expect("sse, CLTS", c_sse, ring, V_STOP);
+		set_cr0(CR0_MP);
+	}
+}
+
+static void task_switched_xsave(void)
+{
+	if (!enable_xsave(3)) {
+		skip("no XSAVE");
+		return;
+	}
+	for (int ring = 0; ring <= 3; ring += 3) {
+		set_cr0(CR0_MP | CR0_TS);
+		expect("xsave", c_xsave, ring, V_NM);
+		expect("xgetbv", c_xgetbv, ring, V_STOP);
+		set_cr0(CR0_MP);
+		expect("xsave, TS off", c_xsave, ring, V_STOP);
+	}
+}
+
+static void emulation(void)
+{
+	for (int ring = 0; ring <= 3; ring += 3) {
+		set_cr0(CR0_EM);
+		expect("x87", c_x87, ring, V_NM);
+		expect("fninit", c_fninit, ring, V_NM);
+		expect("fwait", c_fwait, ring, V_STOP);
+		expect("mmx", c_mmx, ring, V_UD);
+		expect("sse", c_sse, ring, V_UD);
+		expect("sse2", c_sse2, ring, V_UD);
+		expect("prefetch and kin", c_prefetch, ring, V_STOP);
+		set_cr0(CR0_MP);
+		expect("x87 again", c_x87, ring, V_STOP);
+	}
+}
+
+/* #UD comes before #NM. */
+static void os_support(void)
+{
+	ulong cr4 = read_cr4();
+
+	for (int ring = 0; ring <= 3; ring += 3) {
+		write_cr4(cr4 & ~(ulong)CR4_OSFXSR);
+		expect("sse, no OSFXSR", c_sse, ring, V_UD);
+		expect("sse2, no OSFXSR", c_sse2, ring, V_UD);
+		expect("ldmxcsr, no OSFXSR", c_ldmxcsr, ring, V_UD);
+		expect("mmx, no OSFXSR", c_mmx, ring, V_STOP);
+		expect("x87, no OSFXSR", c_x87, ring, V_STOP);
+		expect("fxsave, no OSFXSR", c_fxsave, ring, V_STOP);
+		expect("prefetch and kin", c_prefetch, ring, V_STOP);
+		write_cr4(cr4);
+		expect("sse, OSFXSR", c_sse, ring, V_STOP);
+		write_cr4(cr4 & ~(ulong)CR4_OSXSAVE);
+		expect("xgetbv, no OSXSAVE", c_xgetbv, ring, V_UD);
+		expect("xsave, no OSXSAVE", c_xsave, ring, V_UD);
+		expect("avx, no OSXSAVE", c_avx, ring, V_UD);
+		if (!enable_xsave(3))
+			continue;
+		expect("xgetbv", c_xgetbv, ring, V_STOP);
+		expect("xsave", c_xsave, ring, V_STOP);
+		expect("avx, not in XCR0", c_avx, ring, V_UD);
+		expect("vzeroupper, not in XCR0", c_vzero, ring, V_UD);
+		if (!has(F_AVX))
+			continue;
+		enable_xsave(7);
+		expect("avx", c_avx, ring, V_STOP);
+		expect("vzeroupper", c_vzero, ring, V_STOP);
+		set_cr0(CR0_TS);
+		expect("avx, TS", c_avx, ring, V_NM);
+		set_cr0(CR0_MP);
+		enable_xsave(3);
+	}
+	write_cr4(cr4);
+}
+
+static struct regs try_xsetbv(u32 n, u64 v, int ring)
+{
+	struct regs r;
+
+	context("xsetbv %u %llx ring %u", n, (unsigned long long)v, ring);
+	regs_init(&r, c_xsetbv, ring);
+	r.rcx = n;
+	r.rax = (u32)v;
+	r.rdx = (u32)(v >> 32);
+	run(&r);
+	return r;
+}
+
+static void xcr0(void)
+{
+	struct regs r;
+	u64 all;
+
+	if (!enable_xsave(1)) {
+		skip("no XSAVE");
+		return;
+	}
+	all = cpuid_sub(0xd, 0).a | (u64)cpuid_sub(0xd, 0).d << 32;
+	r = run_code(c_xgetbv, 3);
+	CHECK_EQ(r.rax, 1);
+	CHECK_EQ(r.rdx, 0);
+	CHECK_TRAP(try_xsetbv(0, 3, 0), V_STOP, 0);
+	CHECK_EQ(xgetbv(0), 3);
+	CHECK_TRAP(try_xsetbv(0, 0, 0), V_GP, 0);
+	CHECK_TRAP(try_xsetbv(0, 2, 0), V_GP, 0);
+	CHECK_TRAP(try_xsetbv(0, 5, 0), V_GP, 0); /* AVX without SSE */
+	CHECK_TRAP(try_xsetbv(0, 3 | BIT(62), 0), V_GP, 0);
+	CHECK_TRAP(try_xsetbv(1, 3, 0), V_GP, 0);
+	CHECK_TRAP(try_xsetbv(0, 3, 3), V_GP, 0);
+	for (unsigned bit = 3; bit < 64; bit++)
+		if (!(all & BIT(bit)))
+			CHECK_TRAP(try_xsetbv(0, 3 | BIT(bit), 0), V_GP, 0);
+	CHECK_EQ(xgetbv(0), 3);
+	r = run_code(c_xgetbv9, 3);
+	CHECK_TRAP(r, V_GP, 0);
+	write_cr4(read_cr4() & ~(ulong)CR4_OSXSAVE);
+	r = try_xsetbv(0, 3, 0);
+	CHECK_TRAP(r, V_UD, 0);
+}
+
+/* x87 exceptions wait for the next waiting instruction. */
+CODE(c_mf, "fninit\n push $0x37b\n fldcw (" R("sp") ")\n pop " R("ax") "\n"
+	   "fldz\n fld1\n fdiv %st(1), %st\n" /* 1 / 0 */
+	   "fnstsw %ax\n nop\n"
+	   "fwait\n nop\n" STOP);
+CODE(c_mf_noerror, "fninit\n push $0x37b\n fldcw (" R("sp") ")\n pop " R("ax")
+		   "\n fldz\n fld1\n fdiv %st(1), %st\n fnclex\n fwait\n" STOP);
+CODE(c_mf_mmx, "fninit\n push $0x37b\n fldcw (" R("sp") ")\n pop " R("ax") "\n"
+	       "fldz\n fld1\n fdiv %st(1), %st\n pxor %mm1, %mm1\n" STOP);
+
+static void x87_error(void)
+{
+	for (int ring = 0; ring <= 3; ring += 3) {
+		struct regs r;
+
+		context("ring %u", ring);
+		r = run_code(c_mf, ring);
+		CHECK_TRAP(r, V_MF, 0);
+		/* At FWAIT, which is NOP, INT $0x81 before the end. */
+		CHECK_EQ(r.rip - (ring ? USER_ALIAS : 0),
+			 (ulong)c_mf_end - 4);
+		CHECK_EQ(r.rax & 0x84, 0x84); /* ES and ZE */
+		asm volatile("fnclex");
+		r = run_code(c_mf_noerror, ring);
+		CHECK_STOP(r);
+	}
+}
+
+/* MMX instructions are waiting ones. */
+static void x87_error_mmx(void)
+{
+	for (int ring = 0; ring <= 3; ring += 3) {
+		struct regs r = run_code(c_mf_mmx, ring);
+
+		CHECK_TRAP(r, V_MF, 0);
+		asm volatile("fninit");
+	}
+}
+
+/* SSE exceptions, at once; as #UD where the system does not expect them. */
+CODE(c_xm, "push $0x1d80\n ldmxcsr (" R("sp") ")\n" /* ZE unmasked */
+	   "push $1\n cvtsi2ss (" R("sp") "), %xmm0\n xorps %xmm1, %xmm1\n"
+	   "1: divss %xmm1, %xmm0\n"
+	   "pop " R("ax") "\n pop " R("ax") "\n" STOP);
+
+static u32 read_mxcsr(void)
+{
+	u32 v;
+
+	asm volatile("stmxcsr %0" : "=m"(v));
+	return v;
+}
+
+static void simd_error(void)
+{
+	u32 ready = 0x1f80;
+
+	for (int ring = 0; ring <= 3; ring += 3) {
+		struct regs r;
+
+		context("ring %u", ring);
+		r = run_code(c_xm, ring);
+		CHECK_TRAP(r, V_XM, 0);
+		CHECK_EQ(r.rip - (ring ? USER_ALIAS : 0),
+			 (ulong)c_xm_end - 8);
+		CHECK_EQ(read_mxcsr() & 0x3f, 4); /* ZE */
+		asm volatile("ldmxcsr %0" :: "m"(ready));
+		write_cr4(read_cr4() & ~(ulong)CR4_OSXMMEXCPT);
+		r = run_code(c_xm, ring);
+		CHECK_TRAP(r, V_UD, 0);
+		write_cr4(read_cr4() | CR4_OSXMMEXCPT);
+		asm volatile("ldmxcsr %0" :: "m"(ready));
+	}
+}
+
+/* Reserved bits of MXCSR are #GP wherever they come from. */
+CODE(c_bad_mxcsr, "push " R("ax") "\n ldmxcsr (" R("sp") ")\n" STOP);
+CODE(c_fxrstor, "fxrstor (" R("di") ")\n" STOP);
+
+static void mxcsr(void)
+{
+	static u8 image[512] __attribute__((aligned(16)));
+	u32 mask;
+	struct regs r;
+
+	asm volatile("fxsave %0" : "=m"(image));
+	mask = *(u32 *)(image + 28);
+	if (!mask)
+		mask = 0xffbf;
+	/* Bit 17 is AMD's misaligned exception mask. */
+	CHECK_EQ(mask & 0xffff0000 & ~BIT(17), 0);
+	for (unsigned bit = 0; bit < 32; bit++) {
+		bool good = mask >> bit & 1;
+
+		context("bit %u", bit);
+		regs_init(&r, c_bad_mxcsr, 3);
+		r.rax = 0x1f80 | 1u << bit;
+		run(&r);
+		CHECK_TRAP(r, good ? V_STOP : V_GP, 0);
+		*(u32 *)(image + 24) = 0x1f80 | 1u << bit;
+		regs_init(&r, c_fxrstor, 0);
+		r.rdi = (ulong)image;
+		run(&r);
+		CHECK_TRAP(r, good ? V_STOP : V_GP, 0);
+	}
+	*(u32 *)(image + 24) = 0x1f80;
+	asm volatile("fxrstor %0" :: "m"(image));
+}
+
+const struct test tests[] = {
+	{ "TS", task_switched },
+	{ "TS and XSAVE", task_switched_xsave,
+	  "saves in spite of TS (SDM 2D \"XSAVE\", #NM)" },
+	{ "EM", emulation },
+	{ "OSFXSR and OSXSAVE", os_support },
+	{ "XCR0", xcr0 },
+	{ "MF", x87_error },
+	{ "MF by MMX", x87_error_mmx,
+	  "does not look (SDM 3A 12.5 \"Exceptions That Can Occur\")" },
+	{ "XM", simd_error,
+	  "no SIMD exceptions (SDM 3A 6.15 \"Interrupt 19\")" },
+	{ "reserved bits of MXCSR", mxcsr,
+	  "takes any value (SDM 2A \"LDMXCSR\", #GP)" },
+	{ NULL },
+};
