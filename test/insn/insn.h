@@ -43,6 +43,9 @@ void *memset(void *dst, int c, size_t n);
 
 #define PAGE_BYTES 4096u
 
+/* Below this, user code has nothing and a guest has its own program. */
+#define LOW_END 0x4000000u
+
 /*
  * Data: absent, A, B, absent, C, read-only, E, absent, absent, two pages of
  * stack, absent, fuel, absent. Operands across two pages so find any pair.

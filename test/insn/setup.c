@@ -212,6 +212,10 @@ void setup_before(struct gen *g, struct form *f)
 						<< 32;
 		break;
 	case SU_XSAVE:
+		/* Whether the processor notices that state is initial is its
+		 * own affair, and changes from run to run. */
+		g->no_init = true;
+		/* fall through */
 	case SU_XRSTOR:
 		/* Not more components than a guest is shown. */
 		bind(g, RAX, rnd(g) & 7);

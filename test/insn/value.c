@@ -187,7 +187,7 @@ void value_state(struct gen *g)
 {
 	struct state *s = &g->c->in;
 	u32 mxcsr = value_mxcsr(g);
-	bool upper = chance(g, 60);
+	bool upper = chance(g, 60) || g->no_init;
 	u64 present = 7;
 
 	for (unsigned r = 0; r < 16; r++) {

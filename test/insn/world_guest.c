@@ -100,8 +100,7 @@ void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
 	fsgsbase = feature(7, 1, 0);
 	/* User code sees what is mapped here and nothing else. */
 	for (unsigned i = 0; i < 4 * 512; i++)
-		low_pd[i] &= ~(u64)PTE_U;
-	low_pd[DATA >> 21] = 0;
+		low_pd[i] = i < LOW_END >> 21 ? low_pd[i] & ~(u64)PTE_U : 0;
 	root[0] |= PTE_U;
 	map_data(ro);
 	map_code();
