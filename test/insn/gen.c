@@ -84,15 +84,19 @@ static enum kind pick_kind(struct gen *g)
 	}
 }
 
-/* Within two pages, sometimes at the end of the first or of the second. */
-static void place_code(struct gen *g, u64 number)
+/*
+ * Within two pages, sometimes at the end of the first or of the second. Raw
+ * bytes are never cut off by an absent page: how many bytes of an undefined
+ * instruction a processor wants before it says so is its own affair.
+ */
+static void place_code(struct gen *g, u64 number, bool raw)
 {
 	u32 first = CODE_AREA(number % CODE_AREAS) + PAGE_BYTES;
 	u32 at = below(g, CODE_AREA_BYTES - CODE_MAX);
 
 	if (chance(g, 15))
 		at = PAGE_BYTES - 1 - below(g, 40);
-	else if (chance(g, 5))
+	else if (!raw && chance(g, 5))
 		at = CODE_AREA_BYTES - 1 - below(g, 24);
 	g->c->code_at = first + at;
 }
@@ -112,7 +116,7 @@ void gen_case(const struct gen_config *cfg, u64 number, struct icase *c)
 	memset(c->code, CODE_FILL, sizeof(c->code));
 	c->number = number;
 	c->long_mode = g.long_mode;
-	place_code(&g, number);
+	place_code(&g, number, kind == KIND_RAW64 || kind == KIND_RAW32);
 	c->in.cs = g.long_mode ? SEL_USER64 : SEL_USER32_;
 	c->in.ss = c->in.ds = c->in.es = SEL_USER_DATA_;
 	if (g.long_mode) {

@@ -148,6 +148,9 @@ void world_init(const u8 *ro, u32 tls_base, u32 tls_limit);
 /* Runs from *s at CPL 3 until an exception. */
 void world_run(struct state *s);
 
+/* Makes equal what the worlds may differ in: see excuse.c. */
+void excuse(const struct icase *c, struct state *s);
+
 /* The common main program. */
 void runner_main(void);
 

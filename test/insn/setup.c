@@ -150,6 +150,12 @@ static u64 pick_rel(struct gen *g, bool wide)
 	return v;
 }
 
+/* Near branches of 16 bits: see is_narrow_branch(). */
+static bool may_be_narrow(const struct gen *g)
+{
+	return !g->long_mode;
+}
+
 static void setup_frame(struct gen *g, struct form *f)
 {
 	bind(g, RSP, pick_stack(g));
@@ -162,8 +168,10 @@ static void setup_frame(struct gen *g, struct form *f)
 void setup_before(struct gen *g, struct form *f)
 {
 	switch (f->row->setup) {
-	case SU_STACK:
 	case SU_RET:
+		f->osz = f->osz && may_be_narrow(g);
+		/* fall through */
+	case SU_STACK:
 	case SU_POPF:
 	case SU_POPSREG:
 	case SU_POPA:
@@ -196,12 +204,12 @@ void setup_before(struct gen *g, struct form *f)
 		f->imm = pick_rel(g, false);
 		break;
 	case SU_RELZ:
-		f->osz = chance(g, 4);
+		f->osz = may_be_narrow(g) && chance(g, 4);
 		f->imm = pick_rel(g, true);
 		bind(g, RSP, pick_stack(g));
 		break;
 	case SU_JMPIND:
-		f->osz = chance(g, 4);
+		f->osz = may_be_narrow(g) && chance(g, 4);
 		bind(g, RSP, pick_stack(g));
 		break;
 	case SU_FARIMM:
