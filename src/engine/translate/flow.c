@@ -35,7 +35,7 @@ void flow_jump_t0(struct trans *tr)
 
 	flags_need_saved(tr);
 	tr->ended = true;
-	if (tr->key & (KEY_TF | KEY_STEPS)) {
+	if (tr->key & KEY_ALONE) {
 		emit_jmp(e, tr->g->stubs.jump_miss);
 		return;
 	}
@@ -69,7 +69,7 @@ static void align_field(struct trans *tr, unsigned opcode_bytes)
 static bool on_page(const struct trans *tr, s32 target)
 {
 	return target >= 0 && target < (s32)PAGE_SIZE &&
-	       !(tr->key & (KEY_TF | KEY_STEPS)) && tr->size != X86_CODE16 &&
+	       !(tr->key & KEY_ALONE) && tr->size != X86_CODE16 &&
 	       tr->b->gpa2 == ~0ull;
 }
 

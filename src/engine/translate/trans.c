@@ -162,7 +162,7 @@ enum stop { STOP_FULL, STOP_END, STOP_CROSSES };
 static enum stop decode_run(struct trans *tr, const u8 *p, unsigned avail)
 {
 	unsigned max = tr->g->options.one_insn_blocks ||
-				       (tr->key & (KEY_TF | KEY_STEPS)) ?
+				       (tr->key & KEY_ALONE) ?
 			       1 :
 			       BLOCK_MAX_INSNS;
 	unsigned off = 0;
