@@ -31,6 +31,7 @@ struct engine_options {
 
 struct engine_ops {
 	const char *name;
+	unsigned max_cpus; /* of one VM; 0: as many as the VM allows */
 	/* 0 if this host can; else -errno and a sentence. */
 	int (*probe)(struct err *e);
 

@@ -60,6 +60,13 @@ int vm_init(struct vm *vm, const struct vm_config *c, struct err *e)
 		return err_set(e, -EINVAL,
 			       "a machine has from 1 to %u processors, not %u",
 			       VM_MAX_CPUS, c->cpus);
+	if (c->engine->max_cpus && c->cpus > c->engine->max_cpus)
+		return err_set(e, -ENOTSUP,
+			       "the %s engine runs machines of %u processor%s so "
+			       "far; use --cpus %u", c->engine->name,
+			       c->engine->max_cpus,
+			       c->engine->max_cpus > 1 ? "s" : "",
+			       c->engine->max_cpus);
 	err = gmem_init(&vm->mem, c->memory_bytes, e);
 	if (err)
 		return err;

@@ -80,8 +80,6 @@ bool walk_fix_up(struct walk *w)
 		       (BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8));
 	case FX_DR:
 		return insn->reg < 8;
-	case FX_SHIFT_1:
-		return true;
 	case FX_SHIFT_IMM:
 		fix_shift(insn, (unsigned)insn->imm);
 		return true;
@@ -103,6 +101,10 @@ bool walk_fix_up(struct walk *w)
 			insn->impl_read = 0;
 			insn->impl_write = 0;
 		}
+		return true;
+	case FX_CMPXCHG16B:
+		if (insn->opsize == 8)
+			insn->attr |= IA_ALIGN;
 		return true;
 	case FX_GATHER:
 		return fix_gather(w);

@@ -33,6 +33,7 @@
 #define IMM66(a, m, at) PP(BAD, SSE_I(a, R, m, PM | (at)), BAD, BAD)
 #define BLENDV66 PP(BAD, SSE(RW, R, 16, AL | PM | IA_XMM_IMPL), BAD, BAD)
 #define AES66(a) INT66(a)
+/* AMD does not insist on alignment, the SDM does. */
 #define SHA(at) PP(SSE(RW, R, 16, AL | (at)), BAD, BAD, BAD)
 
 #define CMOV(cc) \

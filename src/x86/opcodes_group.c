@@ -71,6 +71,9 @@
 
 #define FSGS(a) OP(FSGSBASE, RMREG(GPR, a), SZ(Y, 0), ONLY64, AT(PM))
 #define RND OP(COPY, RMREG(GPR, W), SZ(V, 0), FL(ALU))
+#define CMPXCHG8B \
+	OP(COPY, MEM(RW), SZ(Y, 2V), FL(ZF), IMPL(CMPXCHG8B), AT(LK), \
+	   FIX(CMPXCHG16B))
 #define FENCE OP(COPY, RMREG(NONE, N), SZ(0, 0))
 #define NOP_M OP(NOP, MEM(N), SZ(0, 0), AT(IA_NOACCESS))
 #define NOP_E OP(NOP, RM(GPR, N), SZ(V, 0), AT(IA_NOACCESS))
@@ -94,8 +97,8 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 /* /7 with modrm F8 would be XABORT and XBEGIN */
 [G_C6] = BY_REG(OP(COPY, RM(GPR8, W), SZ(B, 1), IMM(UB))),
 [G_C7] = BY_REG(OP(COPY, RM(GPR, W), SZ(V, V), IMM(Z))),
-[G_D0] = GRP2(GPR8, B, 1, FIX(SHIFT_1)),
-[G_D1] = GRP2(GPR, V, V, FIX(SHIFT_1)),
+[G_D0] = GRP2(GPR8, B, 1, FIX(NONE)),
+[G_D1] = GRP2(GPR, V, V, FIX(NONE)),
 [G_D2] = GRP2(GPR8, B, 1, IMPL(R_C), FIX(SHIFT_CL)),
 [G_D3] = GRP2(GPR, V, V, IMPL(R_C), FIX(SHIFT_CL)),
 [G_F6] = GRP3(GPR8, B, 1, B, A, A),
@@ -259,15 +262,13 @@ const struct x86_group_ops x86_group_tab[G_COUNT] = {
 
 /* Group 9 */
 [G_0FC7] = BY_MOD(GRP(0FC7_M), GRP(0FC7_R)),
-[G_0FC7_M] = BY_REG(BAD,
-	OP(COPY, MEM(RW), SZ(Y, 2V), FL(ZF), IMPL(CMPXCHG8B), AT(LK)),
-	BAD, BAD, OP(XSAVE, MEM(RW), SZ(Y, 0), IMPL(XSAVE))), /* XSAVEC */
+[G_0FC7_M] = BY_REG(BAD, CMPXCHG8B, BAD, BAD,
+	OP(XSAVE, MEM(RW), SZ(Y, 0), IMPL(XSAVE))), /* XSAVEC */
 [G_0FC7_R] = BY_REG(BAD, BAD, BAD, BAD, BAD, BAD, RND, RND),
 [G_0FC7_66] = BY_MOD(GRP(0FC7_PFX_M), GRP(0FC7_R)),
 [G_0FC7_F3] = BY_MOD(GRP(0FC7_PFX_M), GRP(0FC7_F3_R)),
 [G_0FC7_F2] = BY_MOD(GRP(0FC7_PFX_M), BAD),
-[G_0FC7_PFX_M] = BY_REG(BAD,
-	OP(COPY, MEM(RW), SZ(Y, 2V), FL(ZF), IMPL(CMPXCHG8B), AT(LK))),
+[G_0FC7_PFX_M] = BY_REG(BAD, CMPXCHG8B),
 [G_0FC7_F3_R] = BY_REG(BAD, BAD, BAD, BAD, BAD, BAD, BAD,
 	OP(RDPID, RMREG(GPR, W), SZ(P, 0), AT(PM))),
 

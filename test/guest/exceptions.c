@@ -535,9 +535,9 @@ static void double_fault(void)
 #endif
 
 const struct test tests[] = {
-	{ "#DE", divide },
+	{ "DE", divide },
 #ifdef __x86_64__
-	{ "#DE in 64-bit forms", divide64 },
+	{ "DE in 64-bit forms", divide64 },
 #endif
 	{ "software interrupts", software_interrupts },
 	{ "software interrupts refused", software_interrupts_refused,
@@ -547,20 +547,20 @@ const struct test tests[] = {
 	{ "INT n pushes no error code", int_without_error_code },
 	{ "bad gates", bad_gates, QEMU_IDT_ERROR },
 	{ "EXT in the error code", ext_bit, QEMU_IDT_ERROR },
-	{ "#UD", undefined },
-	{ "#UD of lesser kinds", undefined_strictly,
+	{ "UD", undefined },
+	{ "UD of lesser kinds", undefined_strictly,
 	  "executes LOCK MOV and C6 /1 (SDM 2A \"LOCK\", appendix A.4)" },
 	{ "instruction length", too_long },
 	{ "privileged instructions in ring 3", privileged },
 	{ "CR4.TSD", tsd },
 #ifdef __x86_64__
-	{ "#GP in 64-bit mode", general_protection64 },
+	{ "GP in 64-bit mode", general_protection64 },
 #endif
 	{ "BOUND", bound },
 	{ "RF in the pushed flags", resume_flag,
 	  "faults push RF clear (SDM 3B 17.3.1.1)" },
-	{ "#AC", alignment_check,
+	{ "AC", alignment_check,
 	  "no alignment checks (SDM 3A 6.15 \"Interrupt 17\")" },
-	{ "#DF", double_fault },
+	{ "DF", double_fault },
 	{ NULL },
 };

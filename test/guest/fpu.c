@@ -282,7 +282,8 @@ static void mxcsr(void)
 	mask = *(u32 *)(image + 28);
 	if (!mask)
 		mask = 0xffbf;
-	CHECK_EQ(mask & 0xffff0000, 0);
+	/* Bit 17 is AMD's misaligned exception mask. */
+	CHECK_EQ(mask & 0xffff0000 & ~BIT(17), 0);
 	for (unsigned bit = 0; bit < 32; bit++) {
 		bool good = mask >> bit & 1;
 
@@ -308,10 +309,10 @@ const struct test tests[] = {
 	{ "EM", emulation },
 	{ "OSFXSR and OSXSAVE", os_support },
 	{ "XCR0", xcr0 },
-	{ "#MF", x87_error },
-	{ "#MF by MMX", x87_error_mmx,
+	{ "MF", x87_error },
+	{ "MF by MMX", x87_error_mmx,
 	  "does not look (SDM 3A 12.5 \"Exceptions That Can Occur\")" },
-	{ "#XM", simd_error,
+	{ "XM", simd_error,
 	  "no SIMD exceptions (SDM 3A 6.15 \"Interrupt 19\")" },
 	{ "reserved bits of MXCSR", mxcsr,
 	  "takes any value (SDM 2A \"LDMXCSR\", #GP)" },

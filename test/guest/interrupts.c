@@ -185,7 +185,7 @@ static void ss_shadow(const u8 *code, const u8 *covered)
 	covered_address = (ulong)covered;
 	trap_handle(V, look_at_rip);
 	apic_timer(V | LVT_PERIODIC, DIVIDE_1, 20011);
-	for (unsigned i = 0; i < 100 && irq_counts[V] < 300; i++) {
+	for (unsigned i = 0; i < 1000 && irq_counts[V] < 300; i++) {
 		regs_init(&r, code, 0);
 		r.rflags |= FL_IF;
 		r.rcx = 100000;
@@ -331,7 +331,7 @@ static void long_rep(void)
 	trap_handle(V, look_at_rep);
 	for (unsigned i = 0; i < 1024; i++)
 		*(volatile u32 *)(source + i * PAGE) = i * 77;
-	for (unsigned n = 0; n < 30 && rep.middle < 20; n++) {
+	for (unsigned n = 0; n < 200 && rep.middle < 20; n++) {
 		bool movs = n & 1;
 		struct regs r;
 
@@ -380,7 +380,7 @@ static void survive(void)
 {
 	irq_count(V);
 	apic_timer(V | LVT_PERIODIC, DIVIDE_1, 7001);
-	for (unsigned n = 0; n < 20; n++) {
+	for (unsigned n = 0; n < 20 || (n < 2000 && irq_counts[V] < 50); n++) {
 		int ring = n & 1 ? 3 : 0;
 		struct regs r;
 

@@ -156,6 +156,14 @@ static void tlb_index(struct trans *tr)
 	emit_ri(e, false, 4, T1, TLB_ENTRIES - 1);
 }
 
+static bool must_be_aligned(const struct x86_insn *i)
+{
+	bool cmpxchg16b = i->map == MAP_0F && i->opcode == 0xc7 &&
+			  i->mem_bytes == 16;
+
+	return (i->attr & IA_ALIGN) || cmpxchg16b;
+}
+
 void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 {
 	struct emit *e = &tr->e;
@@ -179,6 +187,7 @@ void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 	c->desc = bytes | tr->n << MISS_INSN_SHIFT |
 		  (u32)tr->mmu << MISS_MMU_SHIFT |
 		  (tr->seg_now == X86_SS ? MISS_STACK : 0) |
+		  (must_be_aligned(tr->i) ? MISS_ALIGNED : 0) |
 		  (acc & ACC_W ? MISS_WRITE : 0) |
 		  (acc & ACC_R ? MISS_READ : 0);
 }

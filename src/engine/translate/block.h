@@ -60,6 +60,8 @@ struct block {
 
 	u8 *host; /* as executed */
 	u32 host_bytes;
+	u8 *cold; /* what it seldom runs, in the segment's other half */
+	u32 cold_bytes;
 	u32 entry_pref; /* offsets of the entries; the other is at 0 */
 	u32 entry_nopoll;
 	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */

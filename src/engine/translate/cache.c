@@ -71,8 +71,12 @@ int cache_init(struct engine *e, struct err *err)
 	e->rw_offset = (uintptr_t)e->code.rw - (uintptr_t)e->code.rx;
 	each = align_down((bytes - STUB_BYTES) / CACHE_SEGMENTS, 64);
 	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
-		e->seg[i].rx = e->code.rx + STUB_BYTES + i * each;
-		e->seg[i].bytes = each;
+		struct segment *s = &e->seg[i];
+
+		s->hot.rx = e->code.rx + STUB_BYTES + i * each;
+		s->hot.bytes = align_down(each / 2, 64);
+		s->cold.rx = s->hot.rx + s->hot.bytes;
+		s->cold.bytes = each - s->hot.bytes;
 	}
 	return 0;
 }
@@ -99,7 +103,7 @@ static void segment_empty(struct engine *e, struct segment *s)
 		table_remove(e, b);
 	}
 	s->count = 0;
-	s->used = 0;
+	s->hot.used = s->cold.used = 0;
 	arena_free(s);
 	e->epoch++;
 }
@@ -119,7 +123,8 @@ static u32 engine_random(struct engine *e)
 struct segment *cache_reserve(struct engine *e, u64 bytes)
 {
 	struct segment *s = &e->seg[e->current];
-	bool evict = s->bytes - s->used < bytes;
+	bool evict = s->hot.bytes - s->hot.used < bytes ||
+		     s->cold.bytes - s->cold.used < bytes;
 
 	/* For tests: evict although there is room, now and then. */
 	if (e->options.random_evict && engine_random(e) % 64 == 0) {
@@ -164,26 +169,38 @@ void cache_flush(struct engine *e)
 	engine_flush_jumps(e);
 }
 
+static bool part_holds(const struct segment_part *p, const u8 *pc)
+{
+	return pc >= p->rx && pc < p->rx + p->used;
+}
+
 struct block *cache_find(const struct engine *e, const u8 *pc)
 {
 	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
 		const struct segment *s = &e->seg[i];
+		bool cold = part_holds(&s->cold, pc);
 		unsigned lo = 0, hi = s->count;
+		struct block *b;
 
-		if (pc < s->rx || pc >= s->rx + s->used)
+		if (!cold && !part_holds(&s->hot, pc))
 			continue;
 		while (lo + 1 < hi) {
 			unsigned mid = (lo + hi) / 2;
 
-			if (s->blocks[mid]->host <= pc)
+			b = s->blocks[mid];
+			if ((cold ? b->cold : b->host) <= pc)
 				lo = mid;
 			else
 				hi = mid;
 		}
-		if (lo < hi && pc >= s->blocks[lo]->host &&
-		    pc < s->blocks[lo]->host + s->blocks[lo]->host_bytes)
-			return s->blocks[lo];
-		return NULL;
+		if (lo == hi)
+			return NULL;
+		b = s->blocks[lo];
+		if (cold)
+			return pc >= b->cold && pc < b->cold + b->cold_bytes ?
+				       b :
+				       NULL;
+		return pc >= b->host && pc < b->host + b->host_bytes ? b : NULL;
 	}
 	return NULL;
 }

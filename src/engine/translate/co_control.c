@@ -286,10 +286,9 @@ static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 		return callout_gp(t);
 	if (callout_load(t, c, desc, 16, &f))
 		return callout_fault(t, &f);
-	if (type > 3)
+	if (type > 3 || (desc[0] & ~CR3_PCID_MASK))
 		return callout_gp(t);
-	if (type < 2 && ((desc[0] & ~CR3_PCID_MASK) ||
-			 (pcid_off && desc[0])))
+	if (type < 2 && pcid_off && desc[0])
 		return callout_gp(t);
 	if (type == 0 && !x86_is_canonical(desc[1]))
 		return callout_gp(t);

@@ -26,6 +26,7 @@
 #define FX_FDP 16u
 #define FX_MXCSR 24u
 #define FX_MXCSR_MASK 28u
+#define FX_XMM 160u
 
 static u32 get32(const u8 *p)
 {
@@ -296,8 +297,16 @@ static enum callout_result fx_begin(struct tcpu *t, struct callout *c,
 	return CALLOUT_NEXT;
 }
 
+/* APM 2 11.4.4.3 "FXSAVE/FXRSTOR Optimization": without the XMM registers. */
+static bool is_fast_fx(const struct tcpu *t)
+{
+	return (t->v.x86.efer & EFER_FFXSR) && (t->key & KEY_CODE64) &&
+	       !(t->key & (KEY_USER | KEY_CPL12));
+}
+
 static enum callout_result co_fxsave(struct tcpu *t, struct callout *c)
 {
+	unsigned n = is_fast_fx(t) ? FX_XMM : XSAVE_LEGACY;
 	struct fpu_image img;
 	struct x86_fault f;
 	gva_t lin;
@@ -310,8 +319,7 @@ static enum callout_result co_fxsave(struct tcpu *t, struct callout *c)
 		return callout_fault(t, &f);
 	__asm__ volatile("fxsave64 %0" : "+m"(img.legacy));
 	clean_legacy(t, img.legacy, c->insn.rex & REX_W);
-	if (mem_write(t, lin, img.legacy, XSAVE_LEGACY, callout_acc(t),
-			  &f))
+	if (mem_write(t, lin, img.legacy, n, callout_acc(t), &f))
 		return callout_fault(t, &f);
 	callout_end(t);
 	return CALLOUT_NEXT;
@@ -319,7 +327,7 @@ static enum callout_result co_fxsave(struct tcpu *t, struct callout *c)
 
 static enum callout_result co_fxrstor(struct tcpu *t, struct callout *c)
 {
-	struct fpu_image img;
+	struct fpu_image img, now;
 	struct x86_fault f;
 	gva_t lin;
 	enum callout_result r = fx_begin(t, c, false, &lin);
@@ -333,6 +341,10 @@ static enum callout_result co_fxrstor(struct tcpu *t, struct callout *c)
 	if (!(c->insn.rex & REX_W)) {
 		put64(img.legacy + FX_FIP, get32(img.legacy + FX_FIP));
 		put64(img.legacy + FX_FDP, get32(img.legacy + FX_FDP));
+	}
+	if (is_fast_fx(t)) {
+		__asm__ volatile("fxsave64 %0" : "=m"(now.legacy));
+		copy_bytes(img.legacy + FX_XMM, now.legacy + FX_XMM, 256);
 	}
 	__asm__ volatile("fxrstor64 %0" : : "m"(img.legacy));
 	callout_end(t);

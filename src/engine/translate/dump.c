@@ -53,11 +53,16 @@ void dump_block(const struct engine *e, const struct block *b,
 		unsigned n = (k + 1u < b->insn_count ? m[1].guest :
 						       b->guest_bytes) -
 			     m->guest;
-		u32 end = k + 1u < b->meta_count ? m[1].host : b->host_bytes;
+		const u8 *from = b->host + m->host;
+		const u8 *end = from < b->host + b->host_bytes ?
+					b->host + b->host_bytes :
+					b->cold + b->cold_bytes;
 
+		if (k + 1u < b->meta_count && b->host + m[1].host < end)
+			end = b->host + m[1].host;
 		if (k < b->insn_count && m->guest + n <= page)
 			line("guest", b->gpa + m->guest, g + m->guest, n,
 			     size);
-		host_lines(b->host + m->host, b->host + end);
+		host_lines(from, end);
 	}
 }

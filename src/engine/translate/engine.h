@@ -17,14 +17,18 @@
  */
 #define CACHE_SEGMENTS 16
 #define CACHE_DEFAULT_BYTES MiB(64)
-#define CACHE_MIN_BYTES KiB(512)
+#define CACHE_MIN_BYTES MiB(1)
 #define STUB_BYTES KiB(16)
 
 struct arena_chunk;
 
 struct segment {
-	u8 *rx; /* start, as executed */
-	u64 bytes, used;
+	/* What blocks always run, and apart from it what they seldom run: hot
+	 * code stays dense in the processor's caches. */
+	struct segment_part {
+		u8 *rx; /* start, as executed */
+		u64 bytes, used;
+	} hot, cold;
 	struct block **blocks; /* in order of address */
 	unsigned count, room;
 	struct arena_chunk *arena;
@@ -92,7 +96,7 @@ static inline u8 *engine_rw(const struct engine *e, const u8 *rx)
 /* --- cache.c --- */
 int cache_init(struct engine *e, struct err *err);
 void cache_fini(struct engine *e);
-/* Makes room for a block of at most @bytes; may evict. */
+/* Makes room for a block of at most @bytes in each part; may evict. */
 struct segment *cache_reserve(struct engine *e, u64 bytes);
 /* Small memory that lives as long as the segment; NULL if the host has none. */
 void *cache_arena(struct segment *s, size_t bytes);
@@ -193,6 +197,7 @@ u64 mem_commit(struct tcpu *t, s32 next);
 #define MISS_READ BIT(19)
 #define MISS_MMU_SHIFT 20 /* 2 bits */
 #define MISS_STACK BIT(22) /* non-canonical gives #SS */
+#define MISS_ALIGNED BIT(23) /* #GP unless aligned to its size */
 /* In the place of a segment number: #AC. */
 #define FAULT_ALIGN 6u
 static inline enum mmu_index miss_mmu(u32 desc)

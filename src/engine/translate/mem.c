@@ -219,13 +219,19 @@ u64 mem_miss(struct tcpu *t, gva_t va, u32 desc, u64 *ret)
 	unsigned acc = miss_acc(desc);
 	struct x86_fault f;
 	bool fault = false;
-	u8 *p, *b;
+	u8 *p = NULL, *b;
 
 	if (unlikely(t->debug.data) && debug_defer(t, va, size)) {
 		fault_locate(t, pc, insn);
 		return 0;
 	}
-	p = miss_simple(t, mmu, va, size, acc, &f, &fault);
+	/* Where the page is there, the processor itself checks. */
+	if ((desc & MISS_ALIGNED) && (va & (size - 1))) {
+		x86_gp(&f);
+		fault = true;
+	} else {
+		p = miss_simple(t, mmu, va, size, acc, &f, &fault);
+	}
 	if (p)
 		return (u64)(uintptr_t)p;
 	t->stats.bounces++;

@@ -11,6 +11,7 @@
 	X(insns,             "guest instructions translated")              \
 	X(guest_bytes,       "guest code translated, bytes")               \
 	X(host_bytes,        "host code made, bytes")                      \
+	X(cold_bytes,        "... apart, what is seldom run")              \
 	X(translate_tsc,     "time spent translating, TSC ticks")          \
 	X(evictions,         "code cache segments evicted")                \
 	X(invalidated,       "blocks dropped because their code changed")  \

@@ -500,6 +500,13 @@ static void emit_poll_exit(struct trans *tr, u8 *poll)
 
 /* --- the block --- */
 
+static void emit_to(struct trans *tr, const struct segment_part *p)
+{
+	tr->e.p = engine_rw(tr->g, p->rx + p->used);
+	tr->e.end = engine_rw(tr->g, p->rx + p->bytes);
+	tr->e.to_rx = -(s64)tr->g->rw_offset;
+}
+
 static void emit_block(struct trans *tr, enum stop stop)
 {
 	u8 *poll = emit_entries(tr);
@@ -538,6 +545,9 @@ static void emit_block(struct trans *tr, enum stop stop)
 				  tr->end_polled || tr->end_after_next);
 		}
 	}
+	BUG_ON(emit_full(&tr->e));
+	tr->b->host_bytes = (u32)(emit_pc(&tr->e) - tr->b->host);
+	emit_to(tr, &tr->seg->cold);
 	emit_cold(tr);
 	emit_unlinked_exits(tr);
 	emit_poll_exit(tr, poll);
@@ -585,7 +595,8 @@ static struct block *block_new(struct trans *tr, gpa_t gpa2)
 	b->gpa = tr->gpa;
 	b->gpa2 = gpa2;
 	b->key = tr->key;
-	b->host = tr->seg->rx + tr->seg->used;
+	b->host = tr->seg->hot.rx + tr->seg->hot.used;
+	b->cold = tr->seg->cold.rx + tr->seg->cold.used;
 	list_init(&b->incoming);
 	for (unsigned k = 0; k < ARRAY_SIZE(b->exits); k++)
 		list_init(&b->exits[k].link);
@@ -597,7 +608,7 @@ static bool block_finish(struct trans *tr)
 	struct block *b = tr->b;
 	struct tstats *st = &tr->t->stats;
 
-	b->host_bytes = (u32)(emit_pc(&tr->e) - b->host);
+	b->cold_bytes = (u32)(emit_pc(&tr->e) - b->cold);
 	b->meta = cache_arena(tr->seg, tr->meta_count * sizeof(*b->meta));
 	if (!b->meta)
 		return false;
@@ -605,7 +616,8 @@ static bool block_finish(struct trans *tr)
 	copy_bytes(b->meta, tr->meta, tr->meta_count * sizeof(*b->meta));
 	if (!cache_add(tr->seg, b))
 		return false;
-	tr->seg->used = align_up(tr->seg->used + b->host_bytes, 16);
+	tr->seg->hot.used = align_up(tr->seg->hot.used + b->host_bytes, 16);
+	tr->seg->cold.used += b->cold_bytes;
 	if (!smc_track(tr->t, b)) {
 		b->dead = true;
 		return false;
@@ -615,6 +627,7 @@ static bool block_finish(struct trans *tr)
 	st->insns += b->insn_count;
 	st->guest_bytes += b->guest_bytes;
 	st->host_bytes += b->host_bytes;
+	st->cold_bytes += b->cold_bytes;
 	return true;
 }
 
@@ -631,9 +644,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, u32 key,
 	tr->mmu = key_mmu(key);
 	tr->gpa = gpa;
 	tr->page_off = (u32)(gpa & ~PAGE_MASK);
-	tr->e.p = engine_rw(g, seg->rx + seg->used);
-	tr->e.end = engine_rw(g, seg->rx + seg->bytes);
-	tr->e.to_rx = -(s64)g->rw_offset;
+	emit_to(tr, &seg->hot);
 	tr->i = NULL;
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
 	tr->too_long = false;

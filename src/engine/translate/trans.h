@@ -33,7 +33,7 @@ struct cold {
 struct trans {
 	struct tcpu *t;
 	struct engine *g;
-	struct emit e;
+	struct emit e; /* to the block's hot or cold part, as its turn is */
 	struct segment *seg;
 	struct block *b;
 	u32 key;

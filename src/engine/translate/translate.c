@@ -234,6 +234,7 @@ static void translate_dump(struct vcpu *v)
 
 const struct engine_ops translate_ops = {
 	.name = "translate",
+	.max_cpus = 1,
 	.probe = translate_probe,
 	.vm_init = translate_vm_init,
 	.vm_fini = translate_vm_fini,

@@ -31,7 +31,7 @@ typedef unsigned long ulong;
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 struct test {
-	const char *name;
+	const char *name; /* without '#', which means something in TAP */
 	void (*fn)(void);
 	/*
 	 * Not null: QEMU's TCG is known to fail this test, and why (with the

@@ -376,6 +376,8 @@ static bool needs_alignment(const ZydisDecodedInstruction *z)
 	case ZYDIS_MNEMONIC_PCMPISTRI:
 	case ZYDIS_MNEMONIC_PCMPISTRM:
 		return false;
+	case ZYDIS_MNEMONIC_CMPXCHG16B:
+		return true;
 	default:
 		break;
 	}
