@@ -267,8 +267,7 @@ static enum callout_result co_invlpg(struct tcpu *t, struct callout *c)
 		va += t->v.x86.seg[c->insn.seg].base;
 	if (!(t->v.x86.efer & EFER_LMA) || x86_is_canonical(va))
 		tlb_flush_page(t, va);
-	callout_end(t);
-	return CALLOUT_NEXT;
+	return callout_done(t);
 }
 
 /* SDM 2 "INVPCID": entries of PCIDs other than the current are not kept, so
@@ -300,8 +299,7 @@ static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 		tlb_flush_all(t);
 	else if (type == 3 || (type == 1 && desc[0] == now))
 		tlb_flush_local(t);
-	callout_end(t);
-	return CALLOUT_NEXT;
+	return callout_done(t);
 }
 
 /* The caches are the host's, and coherent. */

@@ -50,7 +50,11 @@ struct stubs {
 	u8 *callout; /* T0: struct callout; returns, or leaves */
 	u8 *exit_host, *exit_saved; /* T0: struct block_exit */
 	u8 *poll_host, *poll_saved; /* T0: struct block */
-	u8 *jump_miss; /* T0: target address, flags SAVED */
+	/* T0: target address (jump_miss: plus the generation), flags SAVED */
+	u8 *jump_miss, *jump_plain;
+	/* A return that is not to where the shadow stack says. */
+	u8 *ret_miss[MMU_COUNT];
+	u8 *shadow_empty;
 	/* Finish a write that was done on the bounce buffer. */
 	u8 *commit_host, *commit_saved;
 	/* TLB misses: T0 = gva - tag, T1 = index; by kind of access. */
@@ -136,6 +140,11 @@ static inline bool smc_is_code(const struct engine *e, gpa_t gpa)
 
 /* --- stubs.c --- */
 int stubs_make(struct engine *e);
+
+/* --- flow.c --- */
+struct emit;
+void flow_lookup(struct emit *e, const struct stubs *stubs,
+		 enum mmu_index mmu, unsigned op);
 
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key. NULL:
@@ -225,7 +234,8 @@ static inline enum mmu_index mmu_now(const struct tcpu *t, unsigned acc)
 u64 run_next(struct tcpu *t);
 u64 run_exit(struct tcpu *t, struct block_exit *x);
 u64 run_poll(struct tcpu *t, struct block *b);
-u64 run_jump(struct tcpu *t, gva_t va);
+u64 run_jump(struct tcpu *t, u64 tag);
+u64 run_jump_plain(struct tcpu *t, gva_t va);
 u64 run_callout(struct tcpu *t, struct callout *c);
 u64 run_segment_fault(struct tcpu *t, u32 desc, u64 ret);
 

@@ -25,20 +25,15 @@ void flow_code_address(struct trans *tr, unsigned reg, s32 off)
 }
 
 /*
- * Jumps to the guest address in T0. The entries of the jump cache are 32
- * bytes: the index is kept times 4, and scaled by 8.
+ * To the guest address in T0, by the jump cache; flags are SAVED. Its entries
+ * are 32 bytes: the index is kept times 4, and scaled by 8.
+ * @op: 4 for JMP, 2 for CALL (FF /op).
  */
-void flow_jump_t0(struct trans *tr)
+void flow_lookup(struct emit *e, const struct stubs *stubs,
+		 enum mmu_index mmu, unsigned op)
 {
-	struct emit *e = &tr->e;
-	u32 jc = GS(jc[0]) + tr->mmu * (u32)sizeof(tr->t->jc[0]);
+	u32 jc = GS(jc[0]) + mmu * (u32)sizeof(((struct tcpu *)0)->jc[0]);
 
-	flags_need_saved(tr);
-	tr->ended = true;
-	if (tr->key & KEY_ALONE) {
-		emit_jmp(e, tr->g->stubs.jump_miss);
-		return;
-	}
 	/* imul $factor, %r10, %r11; shr $24, %r11 */
 	emit8(e, 0x4d);
 	emit8(e, 0x69);
@@ -49,14 +44,29 @@ void flow_jump_t0(struct trans *tr)
 	emit8(e, 0xeb);
 	emit8(e, JC_HASH_SHIFT - 2);
 	emit_ri(e, false, 4, T1, (JC_ENTRIES - 1) << 2);
-	emit_gs(e, true, ALU_ADD, T0,
-		GS(jc_generation[0]) + 8 * (u32)tr->mmu);
+	emit_gs(e, true, ALU_ADD, T0, GS(jc_generation[0]) + 8 * (u32)mmu);
 	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
-	emit_jcc(e, CC_NE, tr->g->stubs.jump_miss);
+	emit_jcc(e, CC_NE, stubs->jump_miss);
 	emit_gs8(e, true, OP_MOV, T0, T1,
 		 jc + offsetof(struct jc_entry, code_base));
 	emit_gs(e, true, OP_STORE, T0, GS(code_base));
-	emit_gs8(e, false, 0xff, 4, T1, jc + offsetof(struct jc_entry, host));
+	emit_gs8(e, false, 0xff, op, T1, jc + offsetof(struct jc_entry, host));
+}
+
+/* No chaining, and C looks after each instruction. */
+static bool is_stepping(const struct trans *tr)
+{
+	return tr->key & KEY_ALONE;
+}
+
+void flow_jump_t0(struct trans *tr)
+{
+	flags_need_saved(tr);
+	tr->ended = true;
+	if (is_stepping(tr))
+		emit_jmp(&tr->e, tr->g->stubs.jump_plain);
+	else
+		flow_lookup(&tr->e, &tr->g->stubs, tr->mmu, 4);
 }
 
 /* The rel32 that a patch will change must not cross an 8-byte boundary. */
@@ -69,7 +79,7 @@ static void align_field(struct trans *tr, unsigned opcode_bytes)
 static bool on_page(const struct trans *tr, s32 target)
 {
 	return target >= 0 && target < (s32)PAGE_SIZE &&
-	       !(tr->key & KEY_ALONE) && tr->size != X86_CODE16 &&
+	       !is_stepping(tr) && tr->size != X86_CODE16 &&
 	       tr->b->gpa2 == ~0ull;
 }
 
@@ -99,7 +109,67 @@ void flow_exit(struct trans *tr, s32 target, bool polled)
 	exit_record(tr, target, polled);
 }
 
-/* A taken branch to another page: behind the block. */
+static void cold_shadow(struct trans *tr)
+{
+	u8 *from = emit_jcc_fwd(&tr->e, CC_B);
+
+	if (tr->cold_count == TRANS_MAX_COLD) {
+		tr->failed = true;
+		return;
+	}
+	tr->cold[tr->cold_count++] = (struct cold){ .kind = COLD_SHADOW,
+						    .from = from,
+						    .resume = from,
+						    .insn = (u8)tr->n };
+}
+
+/*
+ * A call: T1 is the guest's return address, which is on its stack already.
+ * It goes on the shadow stack as well, and the host's own CALL pushes where
+ * to go on when the guest returns there: right behind, where the page's
+ * address is got back from the return address (T0 then) and the block ends
+ * like any other. @indirect: the target is in scratch[0].
+ */
+void flow_call(struct trans *tr, s32 target, bool indirect)
+{
+	struct emit *e = &tr->e;
+	bool direct = !indirect && on_page(tr, target);
+
+	flags_need_saved(tr);
+	if (is_stepping(tr) || tr->size == X86_CODE16) {
+		if (indirect)
+			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
+		else
+			flow_code_address(tr, T0, target);
+		flow_jump_t0(tr);
+		return;
+	}
+	/* cmp %gs:shadow_limit, %rsp */
+	emit_gs(e, true, ALU_CMP, X86_RSP, GS(shadow_limit));
+	cold_shadow(tr);
+	emit8(e, 0x41);
+	emit8(e, 0x53); /* push %r11 */
+	tr->flags = FLAGS_SAVED;
+	if (direct) {
+		align_field(tr, 1);
+		emit8(e, 0xe8);
+		emit32(e, 0);
+		exit_record(tr, target, false);
+	} else {
+		if (indirect)
+			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
+		else
+			flow_code_address(tr, T0, target);
+		flow_lookup(e, &tr->g->stubs, tr->mmu, 2);
+	}
+	/* The guest has returned; flags are SAVED. */
+	emit_rm(e, true, OP_LEA, T1, T0, -tr->next);
+	emit_gs(e, true, OP_STORE, T1, GS(code_base));
+	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 8);
+	flow_exit(tr, tr->next, false);
+}
+
+/* A taken branch to another page: apart from the block. */
 void flow_cold_far(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
@@ -152,6 +222,14 @@ static u16 saved_mask(enum x86_cc cc)
 	default:
 		return 0;
 	}
+}
+
+/* The shadow stack is full: forget it, from its base on. */
+void flow_cold_shadow(struct trans *tr, struct cold *c)
+{
+	emit_land(&tr->e, c->from);
+	emit_gs(&tr->e, true, OP_MOV, X86_RSP, GS(host_rsp));
+	emit_jmp(&tr->e, c->resume + tr->e.to_rx);
 }
 
 static s32 branch_target(const struct trans *tr)

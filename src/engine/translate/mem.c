@@ -245,7 +245,9 @@ u64 mem_miss(struct tcpu *t, gva_t va, u32 desc, u64 *ret)
 	    mem_read(t, va, b, size, acc & X86_ACC_USER, &f))
 		fault = true;
 	if (fault) {
-		if (f.vector == X86_GP && (desc & MISS_STACK))
+		if ((desc & MISS_STACK) && f.vector == X86_GP &&
+		    !(x86_is_canonical(va) &&
+		      x86_is_canonical(va + size - 1)))
 			f.vector = X86_SSEG;
 		fault_in_block(t, pc, insn, &f);
 		return 0;

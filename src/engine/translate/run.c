@@ -191,18 +191,18 @@ u64 run_poll(struct tcpu *t, struct block *b)
 	return run_next(t);
 }
 
-u64 run_jump(struct tcpu *t, gva_t va)
+u64 run_jump_plain(struct tcpu *t, gva_t va)
 {
-	bool alone = t->key & KEY_ALONE;
-
-	/* Generated code has added the generation already, if it looked. */
-	if (!alone)
-		va -= t->jc_generation[key_mmu(t->key)];
 	t->stats.jump_misses++;
 	set_rip(t, va);
-	if (alone)
+	if (t->key & KEY_ALONE)
 		debug_after_native(t);
 	return run_next(t);
+}
+
+u64 run_jump(struct tcpu *t, u64 tag)
+{
+	return run_jump_plain(t, tag - t->jc_generation[key_mmu(t->key)]);
 }
 
 u64 run_callout(struct tcpu *t, struct callout *c)

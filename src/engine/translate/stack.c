@@ -3,6 +3,11 @@
  * stack.c - the instructions that use the stack: PUSH, POP, CALL, RET, LEAVE.
  *
  * RSP changes after the access has passed its check, never before.
+ *
+ * The shadow stack: each CALL leaves two words on the monitor's stack, the
+ * guest's return address and, pushed by the host's own CALL, where the
+ * translation goes on. RET compares the first with what the guest's stack
+ * says and, if they are equal, is a host RET, which the processor predicts.
  */
 #include "engine/translate/trans.h"
 
@@ -193,7 +198,7 @@ void stack_call(struct trans *tr)
 	if (i->cls == X86_C_CALL) {
 		push_return(tr, n);
 		access_end(tr);
-		flow_exit(tr, (s32)((s64)tr->next + (s64)i->imm), false);
+		flow_call(tr, (s32)((s64)tr->next + (s64)i->imm), false);
 		return;
 	}
 	if (i->cls == X86_C_JMP_IND) {
@@ -206,28 +211,48 @@ void stack_call(struct trans *tr)
 	emit_gs(&tr->e, true, OP_STORE, T0, GS(scratch[0]));
 	push_return(tr, n);
 	access_end(tr);
-	emit_gs(&tr->e, true, OP_MOV, T0, GS(scratch[0]));
-	flow_jump_t0(tr);
+	flow_call(tr, 0, true);
 }
 
+/*
+ * RET: if the guest returns to where its last call came from, so does the
+ * host. (%rsp) is the host's return address, 8(%rsp) the guest's.
+ *
+ * What is on the shadow stack is good as long as no page mapping and no mode
+ * changes: everything that may change one leaves generated code by way of C,
+ * and that resets RSP to the shadow stack's base. There a sentinel lies.
+ */
 void stack_ret(struct trans *tr)
 {
+	struct emit *e = &tr->e;
 	unsigned n = tr->i->opsize;
 
 	stack_access(tr, HOST_GUEST_RSP, 0, n, ACC_R);
 	if (n == 2) {
-		emit8(&tr->e, 0x45);
-		emit8(&tr->e, 0x0f);
-		emit8(&tr->e, 0xb7);
-		emit8(&tr->e, 0x1a);
+		emit8(e, 0x45);
+		emit8(e, 0x0f);
+		emit8(e, 0xb7);
+		emit8(e, 0x1a); /* movzwl (%r10), %r11d */
 	} else {
 		at_t0(tr, OP_MOV, T1, n);
 	}
-	emit_gs(&tr->e, true, OP_STORE, T1, GS(scratch[0]));
+	if (stack_bytes(tr) == 2)
+		emit_gs(e, true, OP_STORE, T1, GS(scratch[0]));
 	stack_set(tr, HOST_GUEST_RSP,
 		  (s32)n + (s32)(tr->i->imm_len ? (tr->i->imm & 0xffff) : 0));
-	emit_gs(&tr->e, true, OP_MOV, T0, GS(scratch[0]));
-	flow_jump_t0(tr);
+	if (stack_bytes(tr) == 2)
+		emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
+	else
+		emit_mov(e, T0, T1);
+	if ((tr->key & KEY_ALONE) || n == 2) {
+		flow_jump_t0(tr);
+		return;
+	}
+	/* cmp 8(%rsp), %r10 */
+	emit_rm(e, true, ALU_CMP, T0, X86_RSP, 8);
+	emit_jcc(e, CC_NE, tr->g->stubs.ret_miss[tr->mmu]);
+	emit8(e, 0xc3);
+	tr->ended = true;
 }
 
 /* LEAVE: RSP = RBP, POP RBP. */

@@ -42,15 +42,23 @@ static void reset_rsp(struct emit *e)
 	emit_gs(e, true, OP_MOV, X86_RSP, GS(host_rsp));
 }
 
-static void emit_enter(struct emit *e, bool host_flags)
+static void emit_enter(struct emit *e, const u8 *empty, bool host_flags)
 {
 	static const u8 push[] = { 0x55, 0x53, 0x41, 0x54, 0x41, 0x55,
 				   0x41, 0x56, 0x41, 0x57 };
 
 	for (unsigned i = 0; i < sizeof(push); i++)
 		emit8(e, push[i]);
+	/* The base of the shadow stack: no guest call returns here. */
 	emit_ri(e, true, 5, X86_RSP, 8);
+	emit8(e, 0x6a);
+	emit8(e, 0xff); /* push $-1 */
+	emit_mov_imm(e, T0, (u64)(uintptr_t)empty);
+	emit8(e, 0x41);
+	emit8(e, 0x52); /* push %r10 */
 	emit_gs(e, true, OP_STORE, X86_RSP, GS(host_rsp));
+	emit_rm(e, true, OP_LEA, T0, X86_RSP, -(s32)SHADOW_BYTES);
+	emit_gs(e, true, OP_STORE, T0, GS(shadow_limit));
 	emit_mov(e, T0, X86_RSI);
 	load_gprs(e);
 	if (host_flags)
@@ -66,7 +74,7 @@ static void emit_leave(struct emit *e)
 				  0x41, 0x5c, 0x5b, 0x5d, 0xc3 };
 
 	reset_rsp(e);
-	emit_ri(e, true, 0, X86_RSP, 8);
+	emit_ri(e, true, 0, X86_RSP, 24);
 	for (unsigned i = 0; i < sizeof(pop); i++)
 		emit8(e, pop[i]);
 }
@@ -149,6 +157,7 @@ static u8 *emit_miss(struct emit *e, u32 tags)
 	return at;
 }
 
+/* T1 survives: a CALL still needs it. */
 static u8 *emit_commit(struct emit *e, bool host_flags)
 {
 	u8 *at = emit_pc(e);
@@ -156,19 +165,53 @@ static u8 *emit_commit(struct emit *e, bool host_flags)
 
 	if (host_flags)
 		emit_save_flags(e);
+	emit8(e, 0x41);
+	emit8(e, 0x53); /* push %r11, twice for alignment */
+	emit8(e, 0x41);
+	emit8(e, 0x53);
 	save_gprs(e);
-	emit_rm(e, false, OP_MOV, X86_RSI, X86_RSP, 8);
+	emit_rm(e, false, OP_MOV, X86_RSI, X86_RSP, 24);
 	call_c(e, (void *)mem_commit);
 	emit_rr(e, true, OP_TEST, X86_RAX, X86_RAX);
 	stay = emit_jcc_fwd(e, CC_E);
 	emit_go_rax(e);
 	emit_land(e, stay);
 	load_gprs(e);
+	emit8(e, 0x41);
+	emit8(e, 0x5b); /* pop %r11 */
+	emit8(e, 0x41);
+	emit8(e, 0x5b);
 	if (host_flags)
 		emit_restore_flags(e);
 	emit8(e, 0xc2);
 	emit8(e, 8);
 	emit8(e, 0);
+	return at;
+}
+
+/* Jumped to from a RET, guest address in T0: drop the call that it is not
+ * the return of, and look the address up. */
+static u8 *emit_ret_miss(struct emit *e, const struct stubs *s,
+			 enum mmu_index mmu)
+{
+	u8 *at = emit_pc(e);
+	u8 *empty;
+
+	emit_gs(e, true, ALU_CMP, X86_RSP, GS(host_rsp));
+	empty = emit_jcc_fwd(e, CC_E);
+	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 16);
+	emit_land(e, empty);
+	flow_lookup(e, s, mmu, 4);
+	return at;
+}
+
+/* Returned to from the base: the guest's address equals the sentinel. */
+static u8 *emit_shadow_empty(struct emit *e, const u8 *jump_plain)
+{
+	u8 *at = emit_pc(e);
+
+	reset_rsp(e);
+	emit_jmp(e, jump_plain);
 	return at;
 }
 
@@ -192,10 +235,6 @@ int stubs_make(struct engine *g)
 			   .to_rx = -(s64)g->rw_offset };
 	struct emit *e = &em;
 
-	s->enter = emit_pc(e);
-	emit_enter(e, false);
-	s->enter_host = emit_pc(e);
-	emit_enter(e, true);
 	s->leave = emit_pc(e);
 	emit_leave(e);
 	s->callout = emit_callout_stub(e);
@@ -204,10 +243,17 @@ int stubs_make(struct engine *g)
 	s->poll_saved = emit_jumped(e, (void *)run_poll);
 	s->poll_host = emit_flags_then(e, s->poll_saved);
 	s->jump_miss = emit_jumped(e, (void *)run_jump);
+	s->jump_plain = emit_jumped(e, (void *)run_jump_plain);
+	s->shadow_empty = emit_shadow_empty(e, s->jump_plain);
+	s->enter = emit_pc(e);
+	emit_enter(e, s->shadow_empty, false);
+	s->enter_host = emit_pc(e);
+	emit_enter(e, s->shadow_empty, true);
 	s->commit_host = emit_commit(e, true);
 	s->commit_saved = emit_commit(e, false);
 	s->segment_fault = emit_segment_fault(e);
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
+		s->ret_miss[m] = emit_ret_miss(e, s, m);
 		s->miss[m][0] = emit_miss(e, GS(tlb[0].read_tag) +
 						     m * sizeof(struct tlb));
 		s->miss[m][1] = emit_miss(e, GS(tlb[0].write_tag) +

@@ -18,6 +18,10 @@
  * guest's whenever .fpu_live, generated code or not: C on this side of
  * world_enter() is compiled to general registers only.
  *
+ * Guest calls are host calls and guest returns host returns, so that the
+ * processor predicts them: what lies on the monitor's stack while generated
+ * code runs is a shadow stack, see stack.c.
+ *
  * Owned by the vCPU's thread, but for .poll.
  */
 #ifndef DOPPEL_TRANSLATE_TCPU_H
@@ -37,6 +41,9 @@ struct engine;
  * EFLAGS.AC is set, and translated code knows statically which.
  */
 enum mmu_index { MMU_USER, MMU_KERNEL, MMU_KERNEL_AC, MMU_COUNT };
+
+/* Of the monitor's stack. */
+#define SHADOW_BYTES KiB(48)
 
 #define TLB_BITS 9
 #define TLB_ENTRIES (1u << TLB_BITS)
@@ -88,7 +95,8 @@ struct tcpu {
 	u8 in_code; /* generated code runs, or C called from it */
 	u32 poll; /* atomic: look at the requests soon */
 	u64 code_base; /* virtual address of the running block's page */
-	u64 host_rsp; /* to leave generated code by */
+	u64 host_rsp; /* to leave generated code by; base of the shadow stack */
+	u64 shadow_limit; /* RSP below this: the shadow stack is full */
 	u64 scratch[2]; /* values carried across a TLB check */
 	struct tcpu *self;
 

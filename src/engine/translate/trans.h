@@ -20,7 +20,7 @@
 
 /* Code that is seldom run, put behind the block. */
 struct cold {
-	enum { COLD_MISS, COLD_SEGMENT, COLD_FAR } kind;
+	enum { COLD_MISS, COLD_SEGMENT, COLD_FAR, COLD_SHADOW } kind;
 	u8 *from; /* after the jump's rel32 */
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
@@ -97,6 +97,8 @@ void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes);
 /* --- flow.c --- */
 void flow_exit(struct trans *tr, s32 target, bool polled);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
+void flow_call(struct trans *tr, s32 target, bool indirect);
+void flow_cold_shadow(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);
 void flow_loop(struct trans *tr);
 void flow_cold_far(struct trans *tr, struct cold *c);
