@@ -176,6 +176,9 @@ bool fault_host(struct host_fault *h)
 	set_rip(t, b, m->guest);
 	t->fault = (struct x86_fault){ .vector = h->vector,
 				       .has_error = h->vector == X86_GP };
+	/* SDM 3A 2.5 "Control Registers": OSXMMEXCPT */
+	if (h->vector == X86_XM && !(s->cr4 & CR4_OSXMMEXCPT))
+		t->fault.vector = X86_UD;
 	t->fault_pending = true;
 	h->pc = (u64)(uintptr_t)e->stubs.leave;
 	return true;

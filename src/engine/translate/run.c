@@ -28,6 +28,18 @@ static bool fetch_fault(struct tcpu *t, const struct x86_fault *f)
 	return false;
 }
 
+/* Where there is no memory, the bus of a PC floats high, and FF FF is no
+ * instruction. DEVIATES: devices' memory cannot be executed either. */
+static struct block *fetch_nothing(struct tcpu *t, gpa_t gpa)
+{
+	struct x86_fault f;
+
+	TRACE(FAULT, "no memory at %llx to execute", (unsigned long long)gpa);
+	x86_fault_set(&f, X86_UD);
+	fetch_fault(t, &f);
+	return NULL;
+}
+
 /* The linear address of rip; false after a fault. */
 static bool code_linear(struct tcpu *t, gva_t *lin)
 {
@@ -81,14 +93,8 @@ static struct block *find_block(struct tcpu *t, bool *global)
 	b = table_find(e, gpa, t->key, ~0ull);
 	if (b)
 		return b;
-	if (!gmem_hva(&e->vm->mem, gpa, 1)) {
-		vm_kill(e->vm,
-			"the guest executes at physical address 0x%llx, where "
-			"there is no memory (rip 0x%llx)",
-			(unsigned long long)gpa,
-			(unsigned long long)t->v.x86.rip);
-		return NULL;
-	}
+	if (!gmem_hva(&e->vm->mem, gpa, 1))
+		return fetch_nothing(t, gpa);
 	if (crosses(t, gpa)) {
 		gva_t second = (lin & PAGE_MASK) + PAGE_SIZE;
 
@@ -99,13 +105,8 @@ static struct block *find_block(struct tcpu *t, bool *global)
 			return NULL;
 		}
 		gpa2 &= PAGE_MASK;
-		if (!gmem_hva(&e->vm->mem, gpa2, 1)) {
-			vm_kill(e->vm,
-				"the guest executes at physical address "
-				"0x%llx, where there is no memory",
-				(unsigned long long)gpa2);
-			return NULL;
-		}
+		if (!gmem_hva(&e->vm->mem, gpa2, 1))
+			return fetch_nothing(t, gpa2);
 		b = table_find(e, gpa, t->key, gpa2);
 		if (b)
 			return b;

@@ -13,7 +13,11 @@
 #include "base/fmt.h"
 #include "base/trace.h"
 
+/* Room for a block, hot and cold. It ends early where the most demanding
+ * instruction might not fit any more. */
 #define BLOCK_HOST_BYTES KiB(16)
+#define INSN_HOST_BYTES KiB(1)
+#define INSN_COLD 12
 
 /* --- flags --- */
 
@@ -510,6 +514,13 @@ static void emit_to(struct trans *tr, const struct segment_part *p)
 	tr->e.to_rx = -(s64)tr->g->rw_offset;
 }
 
+static bool is_full(const struct trans *tr)
+{
+	return tr->cold_count > TRANS_MAX_COLD - INSN_COLD ||
+	       emit_pc(&tr->e) - tr->b->host >
+		       (s64)(BLOCK_HOST_BYTES - 2 * INSN_HOST_BYTES);
+}
+
 static void emit_block(struct trans *tr, enum stop stop)
 {
 	u8 *poll = emit_entries(tr);
@@ -527,6 +538,8 @@ static void emit_block(struct trans *tr, enum stop stop)
 		if (tr->ended || tr->failed)
 			break;
 		if (shadow || tr->end_polled)
+			break;
+		if (is_full(tr) && !tr->end_after_next)
 			break;
 	}
 	/* The shadow of a STI that came last reaches into the next block; one
