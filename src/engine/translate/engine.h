@@ -260,7 +260,7 @@ void world_leave(struct tcpu *t);
 typedef enum callout_result (*callout_fn)(struct tcpu *t, struct callout *c);
 callout_fn callout_for(const struct x86_insn *i);
 enum callout_result callout_too_long(struct tcpu *t, struct callout *c);
-enum callout_result callout_shadow(struct tcpu *t, struct callout *c);
+enum callout_result callout_sti_last(struct tcpu *t, struct callout *c);
 enum callout_result callout_fpu_check(struct tcpu *t, struct callout *c);
 
 /* --- dump.c --- both codes of a block, to the trace */

@@ -347,6 +347,11 @@ static void do_insn(struct trans *tr)
 		set_rflags_bit(tr, FLAG_IF, false);
 		return;
 	case X86_C_STI:
+		if (tr->n + 1 == tr->insn_count) {
+			trans_callout(tr, callout_sti_last);
+			tr->ended = true;
+			return;
+		}
 		if (!may_set_if(tr)) {
 			tr->end_after_next = true;
 			break;
@@ -541,13 +546,6 @@ static void emit_block(struct trans *tr, enum stop stop)
 			break;
 		if (is_full(tr) && !tr->end_after_next)
 			break;
-	}
-	/* The shadow of a STI that came last reaches into the next block; one
-	 * in the shadow of another casts none, for IF was set. */
-	if (!tr->ended && !shadow && tr->end_after_next &&
-	    tr->i->cls == X86_C_STI) {
-		trans_callout(tr, callout_shadow);
-		tr->ended = true;
 	}
 	tr->b->guest_bytes = (u16)off;
 	tr->b->insn_count = (u16)(tr->n < tr->insn_count ? tr->n + 1 : tr->n);
