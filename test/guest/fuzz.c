@@ -243,6 +243,9 @@ static ulong random_value(void)
 	}
 }
 
+/* Ring 3 with IOPL 3 reaches the exit port just as ring 0 does. */
+static bool with_ports;
+
 static void make_registers(struct regs *r, int ring)
 {
 	ulong *gpr = &r->rdi;
@@ -271,7 +274,7 @@ static void make_registers(struct regs *r, int ring)
 		r->rflags |= FL_NT;
 	if (below(4))
 		r->rflags |= FL_IF;
-	if (ring && below(16) == 0)
+	if (with_ports && ring && below(16) == 0)
 		r->rflags |= FL_IOPL;
 #ifdef __x86_64__
 	if (ring && below(3) == 0)
@@ -280,11 +283,13 @@ static void make_registers(struct regs *r, int ring)
 }
 
 /* Time is up for this round: by the APIC's timer, or by NMI where IF is off. */
+static volatile bool running;
+
 static bool watchdog(struct regs *r)
 {
 	if (r->vector == V_WATCHDOG)
 		apic_eoi();
-	return false;
+	return !running;
 }
 
 /* A few single steps, then enough. */
@@ -354,6 +359,7 @@ static void fuzz(void)
 	unsigned last = cmos_second();
 	ulong n;
 
+	with_ports = ring0;
 	if (ring0)
 		print("# any end is legitimate\n");
 	for (n = first; n - first < rounds && seconds; n++) {
@@ -378,9 +384,17 @@ static void fuzz(void)
 		steps_left = below(64);
 		skips_left = below(200);
 		restore();
-		if (verbose)
-			print("# round %lu ring %d at %#lx\n", n, ring, r.rip);
+		if (verbose) {
+			print("# round %lu ring %d at %x:%lx:", n, ring,
+			      (unsigned)r.cs, r.rip);
+			for (unsigned i = 0; i < 24; i++)
+				print(" %02x", ((u8 *)code_pa)[r.rip - code_va +
+							       i]);
+			print("\n");
+		}
+		running = true;
 		run(&r);
+		running = false;
 		if (verbose)
 			trap_print(&r);
 		counts[r.vector < 32 ? r.vector : 32]++;
