@@ -384,6 +384,12 @@ static void fuzz(void)
 		steps_left = below(64);
 		skips_left = below(200);
 		restore();
+#ifdef __x86_64__
+		/* Null segments end most of compatibility mode's rounds. */
+		if (below(8))
+			asm volatile("mov %0, %%ds; mov %0, %%es"
+				     :: "r"(SEL_USER_DATA));
+#endif
 		if (verbose) {
 			print("# round %lu ring %d at %x:%lx:", n, ring,
 			      (unsigned)r.cs, r.rip);
