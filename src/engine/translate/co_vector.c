@@ -65,8 +65,8 @@ static void close_image(const struct fpu_image *img)
 }
 
 /*
- * VPGATHERDD.. : elements in order; each one loaded clears its mask element,
- * so that the instruction can be restarted after a fault.
+ * VPGATHERDD.. : elements in order; each one loaded or left out clears its
+ * mask element, so that the instruction can be restarted after a fault.
  */
 static enum callout_result co_gather(struct tcpu *t, struct callout *c)
 {
@@ -91,8 +91,10 @@ static enum callout_result co_gather(struct tcpu *t, struct callout *c)
 		u64 x = element(&img, i->index, xn, k), v = 0, off;
 		gva_t lin;
 
-		if (!sign_of(element(&img, i->vvvv, n, k), n))
+		if (!sign_of(element(&img, i->vvvv, n, k), n)) {
+			set_element(&img, i->vvvv, n, k, 0);
 			continue;
+		}
 		if (xn == 4)
 			x = (u64)(s64)(s32)x;
 		off = base + (x << i->scale);
