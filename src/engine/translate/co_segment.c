@@ -90,17 +90,18 @@ static enum callout_result co_load_far_ptr(struct tcpu *t, struct callout *c)
 		     i->opcode == 0xb2 ? X86_SS :
 		     i->opcode == 0xb4 ? X86_FS :
 					 X86_GS;
+	const struct x86_state *s = callout_begin(t, c);
+	/* AMD's processors know no 64-bit form. APM 3 "LDS..." */
+	unsigned n = i->opsize == 8 && !s->intel ? 4 : i->opsize;
 	struct x86_fault f;
 	u8 buf[10] = { 0 };
 	u64 v;
 
-	callout_begin(t, c);
-	if (callout_load(t, c, buf, i->opsize + 2u, &f) ||
-	    load_sreg(t, r, (u16)(buf[i->opsize] | buf[i->opsize + 1] << 8),
-		      &f))
+	if (callout_load(t, c, buf, n + 2u, &f) ||
+	    load_sreg(t, r, (u16)(buf[n] | buf[n + 1] << 8), &f))
 		return callout_fault(t, &f);
 	__builtin_memcpy(&v, buf, 8);
-	reg_write(t, i->reg, v, i->opsize);
+	reg_write(t, i->reg, v, n);
 	return sreg_loaded(t, c, r == X86_SS ? X86_DS : r);
 }
 
