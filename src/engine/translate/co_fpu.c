@@ -259,11 +259,12 @@ static bool image_valid(const struct fpu_image *img, u64 xcr0, u64 rfbm)
 	if (comp & XCOMP_COMPACT) {
 		if ((comp & ~XCOMP_COMPACT & ~xcr0) || (bv & ~comp))
 			return false;
-	} else if (comp || (bv & ~xcr0)) {
+	} else if (comp || get64(img->header + 16) || (bv & ~xcr0)) {
 		return false;
 	}
+	/* The rest is looked at in the compacted form only. */
 	for (unsigned k = 16; k < XSAVE_HEADER; k++)
-		if (img->header[k])
+		if ((comp & XCOMP_COMPACT) && img->header[k])
 			return false;
 	if (!(rfbm & (XCR0_SSE | XCR0_AVX)))
 		return true;
