@@ -109,6 +109,18 @@ static enum callout_result nm_if_ts(struct tcpu *t)
 	return callout_fault(t, &f);
 }
 
+enum callout_result fpu_wait(struct tcpu *t)
+{
+	struct x86_fault f;
+	u16 sw;
+
+	__asm__ volatile("fnstsw %0" : "=m"(sw));
+	if (!(sw & 0x80)) /* ES: an exception is pending and not masked */
+		return CALLOUT_NEXT;
+	x86_fault_set(&f, X86_MF);
+	return callout_fault(t, &f);
+}
+
 /*
  * The guest's rip for an x87 instruction pointer into the code cache. Which
  * page it was on when it ran is not remembered: taken to be the present one.
@@ -523,6 +535,8 @@ static enum callout_result co_fldenv(struct tcpu *t, struct callout *c)
 	gva_t lin;
 	enum callout_result r = env_begin(t, c);
 
+	if (r == CALLOUT_NEXT)
+		r = fpu_wait(t);
 	if (r != CALLOUT_NEXT)
 		return r;
 	if (callout_operand(t, c, n, false, &lin, &f) ||

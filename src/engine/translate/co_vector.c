@@ -183,6 +183,8 @@ static enum callout_result co_maskmov(struct tcpu *t, struct callout *c)
 	if (mmx) {
 		u32 any;
 
+		if (fpu_wait(t) != CALLOUT_NEXT)
+			return CALLOUT_LEAVE;
 		/* As any MMX instruction does: TOP 0, tags valid; but no
 		 * register is written, or its exponent would change. */
 		__asm__ volatile("movd %%mm0, %0" : "=r"(any) : : "memory");
