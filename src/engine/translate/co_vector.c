@@ -176,10 +176,11 @@ static enum callout_result co_maskmov(struct tcpu *t, struct callout *c)
 	bool mmx = i->attr & IA_MMX;
 	unsigned n = mmx ? 8 : 16, acc = callout_acc(t);
 	u64 off = reg_read(t, X86_RDI, i->adsize);
+	const struct x86_state *s = callout_begin(t, c);
 	struct fpu_image img;
 	struct x86_fault f;
+	gva_t lin;
 
-	callout_begin(t, c);
 	if (mmx) {
 		u32 any;
 
@@ -189,6 +190,11 @@ static enum callout_result co_maskmov(struct tcpu *t, struct callout *c)
 		 * register is written, or its exponent would change. */
 		__asm__ volatile("movd %%mm0, %0" : "=r"(any) : : "memory");
 	}
+	/* What is left out may fault, too: on AMD's processors it does. */
+	if (!s->intel &&
+	    (callout_linear(t, i->seg, off, n, true, &lin, &f) ||
+	     mem_probe(t, lin, n, acc | X86_ACC_WRITE, &f)))
+		return callout_fault(t, &f);
 	open_image(&img);
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (unsigned k = 0; k < n; k++) {
@@ -196,7 +202,6 @@ static enum callout_result co_maskmov(struct tcpu *t, struct callout *c)
 				      vec(&img, i->rm, k);
 			u8 *v = mmx ? &img.legacy[32 + 16 * (i->reg & 7) + k] :
 				      vec(&img, i->reg, k);
-			gva_t lin;
 
 			if (!(*m & 0x80))
 				continue;
