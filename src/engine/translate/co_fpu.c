@@ -109,6 +109,18 @@ static enum callout_result nm_if_ts(struct tcpu *t)
 	return callout_fault(t, &f);
 }
 
+enum callout_result fpu_wait(struct tcpu *t)
+{
+	struct x86_fault f;
+	u16 sw;
+
+	__asm__ volatile("fnstsw %0" : "=m"(sw));
+	if (!(sw & 0x80)) /* ES: an exception is pending and not masked */
+		return CALLOUT_NEXT;
+	x86_fault_set(&f, X86_MF);
+	return callout_fault(t, &f);
+}
+
 /*
  * The guest's rip for an x87 instruction pointer into the code cache. Which
  * page it was on when it ran is not remembered: taken to be the present one.
@@ -182,6 +194,53 @@ static bool mxcsr_valid(u32 mxcsr)
 	return !(mxcsr & ~(mask ? mask : 0xffbfu));
 }
 
+/*
+ * Outside of 64-bit mode there are eight vector registers: images of XMM8 to
+ * XMM15, and of what is above them, are neither written nor loaded.
+ */
+#define HIGH_BYTES 128u
+
+static bool has_high(const struct tcpu *t)
+{
+	return t->key & KEY_CODE64;
+}
+
+static void copy_high(struct fpu_image *to, const struct fpu_image *from,
+		      u64 rfbm)
+{
+	if (rfbm & XCR0_SSE)
+		copy_bytes(to->legacy + FX_XMM + HIGH_BYTES,
+			   from->legacy + FX_XMM + HIGH_BYTES, HIGH_BYTES);
+	if (rfbm & XCR0_AVX)
+		copy_bytes(to->ymm_high + HIGH_BYTES,
+			   from->ymm_high + HIGH_BYTES, HIGH_BYTES);
+}
+
+/* For the low half of a component that the image leaves initial. */
+static void clear_initial(struct fpu_image *img, u64 initial)
+{
+	if (initial & XCR0_SSE)
+		fill_bytes(img->legacy + FX_XMM, 0, 2 * HIGH_BYTES);
+	if (initial & XCR0_AVX)
+		fill_bytes(img->ymm_high, 0, 2 * HIGH_BYTES);
+}
+
+/* Makes the image hold the upper registers as they are now. */
+static void keep_high(struct fpu_image *img, u64 rfbm)
+{
+	struct fpu_image now = { 0 };
+	u64 bv = get64(img->header), comp = get64(img->header + 8);
+
+	fpu_save(&now, rfbm);
+	clear_initial(&now, rfbm & ~get64(now.header));
+	rfbm &= XCR0_SSE | XCR0_AVX;
+	clear_initial(img, rfbm & ~bv);
+	copy_high(img, &now, rfbm);
+	put64(img->header, bv | rfbm);
+	if (comp & XCOMP_COMPACT)
+		put64(img->header + 8, comp | rfbm);
+}
+
 /* --- XSAVE family --- */
 
 void fpu_save(struct fpu_image *img, u64 rfbm)
@@ -217,7 +276,7 @@ static enum callout_result co_xsave(struct tcpu *t, struct callout *c)
 	bool compact = c->insn.opcode == 0xc7;
 	u64 rfbm = rfbm_of(s);
 	unsigned n = image_bytes(rfbm);
-	struct fpu_image img;
+	struct fpu_image img, old;
 	enum callout_result r;
 	struct x86_fault f;
 	gva_t lin;
@@ -236,6 +295,8 @@ static enum callout_result co_xsave(struct tcpu *t, struct callout *c)
 	/* Parts that are not saved keep what they were. */
 	if (mem_read(t, lin, &img, n, callout_acc(t), &f))
 		return callout_fault(t, &f);
+	if (!has_high(t))
+		copy_bytes(&old, &img, n);
 	if (compact)
 		__asm__ volatile("xsavec64 %0"
 				 : "+m"(img)
@@ -245,6 +306,8 @@ static enum callout_result co_xsave(struct tcpu *t, struct callout *c)
 		fpu_save(&img, rfbm);
 	if (rfbm & XCR0_X87)
 		clean_legacy(t, img.legacy, c->insn.rex & REX_W);
+	if (!has_high(t))
+		copy_high(&img, &old, rfbm);
 	if (mem_write(t, lin, &img, n, callout_acc(t), &f))
 		return callout_fault(t, &f);
 	callout_end(t);
@@ -259,11 +322,12 @@ static bool image_valid(const struct fpu_image *img, u64 xcr0, u64 rfbm)
 	if (comp & XCOMP_COMPACT) {
 		if ((comp & ~XCOMP_COMPACT & ~xcr0) || (bv & ~comp))
 			return false;
-	} else if (comp || (bv & ~xcr0)) {
+	} else if (comp || get64(img->header + 16) || (bv & ~xcr0)) {
 		return false;
 	}
+	/* The rest is looked at in the compacted form only. */
 	for (unsigned k = 16; k < XSAVE_HEADER; k++)
-		if (img->header[k])
+		if ((comp & XCOMP_COMPACT) && img->header[k])
 			return false;
 	if (!(rfbm & (XCR0_SSE | XCR0_AVX)))
 		return true;
@@ -299,6 +363,8 @@ static enum callout_result co_xrstor(struct tcpu *t, struct callout *c)
 		put64(img.legacy + FX_FIP, get32(img.legacy + FX_FIP));
 		put64(img.legacy + FX_FDP, get32(img.legacy + FX_FDP));
 	}
+	if (!has_high(t))
+		keep_high(&img, rfbm);
 	fpu_load(&img, rfbm);
 	callout_end(t);
 	return CALLOUT_NEXT;
@@ -333,17 +399,22 @@ static bool is_fast_fx(const struct tcpu *t)
 static enum callout_result co_fxsave(struct tcpu *t, struct callout *c)
 {
 	unsigned n = is_fast_fx(t) ? FX_XMM : XSAVE_LEGACY;
-	struct fpu_image img;
+	struct fpu_image img, old;
 	struct x86_fault f;
 	gva_t lin;
 	enum callout_result r = fx_begin(t, c, true, &lin);
 
 	if (r != CALLOUT_NEXT)
 		return r;
+	if (mem_probe(t, lin, n, callout_acc(t) | X86_ACC_WRITE, &f))
+		return callout_fault(t, &f);
 	/* The last 48 bytes are software's. */
 	if (mem_read(t, lin, img.legacy, XSAVE_LEGACY, callout_acc(t), &f))
 		return callout_fault(t, &f);
+	copy_bytes(old.legacy, img.legacy, XSAVE_LEGACY);
 	__asm__ volatile("fxsave64 %0" : "+m"(img.legacy));
+	if (!has_high(t))
+		copy_high(&img, &old, XCR0_SSE);
 	clean_legacy(t, img.legacy, c->insn.rex & REX_W);
 	if (mem_write(t, lin, img.legacy, n, callout_acc(t), &f))
 		return callout_fault(t, &f);
@@ -368,10 +439,11 @@ static enum callout_result co_fxrstor(struct tcpu *t, struct callout *c)
 		put64(img.legacy + FX_FIP, get32(img.legacy + FX_FIP));
 		put64(img.legacy + FX_FDP, get32(img.legacy + FX_FDP));
 	}
-	if (is_fast_fx(t)) {
-		__asm__ volatile("fxsave64 %0" : "=m"(now.legacy));
+	__asm__ volatile("fxsave64 %0" : "=m"(now.legacy));
+	if (is_fast_fx(t))
 		copy_bytes(img.legacy + FX_XMM, now.legacy + FX_XMM, 256);
-	}
+	else if (!has_high(t))
+		copy_high(&img, &now, XCR0_SSE);
 	__asm__ volatile("fxrstor64 %0" : : "m"(img.legacy));
 	callout_end(t);
 	return CALLOUT_NEXT;
@@ -463,6 +535,8 @@ static enum callout_result co_fldenv(struct tcpu *t, struct callout *c)
 	gva_t lin;
 	enum callout_result r = env_begin(t, c);
 
+	if (r == CALLOUT_NEXT)
+		r = fpu_wait(t);
 	if (r != CALLOUT_NEXT)
 		return r;
 	if (callout_operand(t, c, n, false, &lin, &f) ||

@@ -125,9 +125,19 @@ static void set_flags(struct x86_state *s, u64 mask, u64 v)
 	s->rflags = (s->rflags & ~mask) | (v & mask);
 }
 
-#define FLAG_SZP (FLAG_SF | FLAG_ZF | FLAG_PF)
+static u64 add_flags(u8 a, u8 b)
+{
+	u8 sum = (u8)(a + b);
 
-/* DAA and DAS. SDM 2 "DAA", "DAS" */
+	return parity_zero_sign(sum) | (sum < a ? FLAG_CF : 0) |
+	       ((a ^ b ^ sum) & FLAG_AF) |
+	       ((a ^ sum) & (b ^ sum) & 0x80 ? FLAG_OF : 0);
+}
+
+/*
+ * DAA and DAS. SDM 2 "DAA", "DAS". The flags that the manuals call undefined
+ * are as AMD's processors have them, here and below.
+ */
 static void daa_das(struct tcpu *t, bool subtract)
 {
 	struct x86_state *s = &t->v.x86;
@@ -149,23 +159,31 @@ static void daa_das(struct tcpu *t, bool subtract)
 		carry = false;
 	}
 	reg_write(t, X86_RAX, al, 1);
-	set_flags(s, FLAG_SZP | FLAG_CF | FLAG_AF,
+	set_flags(s, FLAG_ARITH,
 		  parity_zero_sign(al) | (carry ? FLAG_CF : 0) |
-			  (af ? FLAG_AF : 0));
+			  (af ? FLAG_AF : 0) |
+			  ((subtract ? old & ~al : ~old & al) & 0x80 ?
+				   FLAG_OF :
+				   0));
 }
 
 static void aaa_aas(struct tcpu *t, bool subtract)
 {
 	struct x86_state *s = &t->v.x86;
-	u16 ax = (u16)s->gpr[X86_RAX];
+	u16 old = (u16)s->gpr[X86_RAX], ax = old;
 	bool adjust = (ax & 15) > 9 || (s->rflags & FLAG_AF);
 
 	if (adjust)
 		ax = (u16)(subtract ? ax - 0x106 : ax + 0x106);
-	ax &= 0xff0f;
-	reg_write(t, X86_RAX, ax, 2);
-	set_flags(s, FLAG_CF | FLAG_AF,
-		  adjust ? FLAG_CF | FLAG_AF : 0);
+	reg_write(t, X86_RAX, ax & 0xff0f, 2);
+	/* Of AX, before it is cut to a digit. */
+	set_flags(s, FLAG_ARITH,
+		  (adjust ? FLAG_CF | FLAG_AF : 0) | (ax ? 0 : FLAG_ZF) |
+			  (ax & 0x8000 ? FLAG_SF : 0) |
+			  ((subtract ? old & ~ax : ~old & ax) & 0x8000 ?
+				   FLAG_OF :
+				   0) |
+			  (__builtin_parity((u8)ax) ? 0 : FLAG_PF));
 }
 
 static enum callout_result co_bcd(struct tcpu *t, struct callout *c)
@@ -190,12 +208,11 @@ static enum callout_result co_bcd(struct tcpu *t, struct callout *c)
 			return callout_fault(t, &f);
 		}
 		reg_write(t, X86_RAX, (u64)(al / imm) << 8 | al % imm, 2);
-		set_flags(s, FLAG_SZP, parity_zero_sign(al % imm));
+		set_flags(s, FLAG_ARITH, parity_zero_sign(al % imm));
 		break;
 	case 0xd5: /* AAD */
-		al = (u8)(al + ah * imm);
-		reg_write(t, X86_RAX, al, 2);
-		set_flags(s, FLAG_SZP, parity_zero_sign(al));
+		reg_write(t, X86_RAX, (u8)(al + ah * imm), 2);
+		set_flags(s, FLAG_ARITH, add_flags(al, (u8)(ah * imm)));
 		break;
 	default: /* D6, SALC */
 		reg_write(t, X86_RAX, s->rflags & FLAG_CF ? 0xff : 0, 1);

@@ -57,30 +57,12 @@ static enum callout_result co_mov_from_sreg(struct tcpu *t, struct callout *c)
 static enum callout_result co_push_sreg(struct tcpu *t, struct callout *c)
 {
 	const struct x86_state *s = callout_begin(t, c);
-	u64 sel = s->seg[c->insn.reg].sel;
 	struct x86_fault f;
-	u64 sp = s->gpr[X86_RSP];
-	unsigned n = c->insn.opsize;
 
-	/*
-	 * With a 32-bit operand size the slot is 4 bytes but only 2 are
-	 * written. SDM 2 "PUSH"; 64-bit pushes write all 8.
-	 */
-	if (n == 4) {
-		if (callout_push(t, 0, 2, &f))
-			return callout_fault(t, &f);
-		t->v.x86.gpr[X86_RSP] = sp;
-		if (t->key & KEY_STACK32)
-			t->v.x86.gpr[X86_RSP] = (u32)(sp - 2);
-		else
-			reg_write(t, X86_RSP, sp - 2, 2);
-		if (callout_push(t, sel, 2, &f)) {
-			t->v.x86.gpr[X86_RSP] = sp;
-			return callout_fault(t, &f);
-		}
-	} else if (callout_push(t, sel, n, &f)) {
+	/* Zero-extended. Some processors leave the upper half of a 4-byte
+	 * slot as it was: SDM 2 "PUSH". */
+	if (callout_push(t, s->seg[c->insn.reg].sel, c->insn.opsize, &f))
 		return callout_fault(t, &f);
-	}
 	callout_end(t);
 	return CALLOUT_NEXT;
 }
@@ -108,17 +90,18 @@ static enum callout_result co_load_far_ptr(struct tcpu *t, struct callout *c)
 		     i->opcode == 0xb2 ? X86_SS :
 		     i->opcode == 0xb4 ? X86_FS :
 					 X86_GS;
+	const struct x86_state *s = callout_begin(t, c);
+	/* AMD's processors know no 64-bit form. APM 3 "LDS..." */
+	unsigned n = i->opsize == 8 && !s->intel ? 4 : i->opsize;
 	struct x86_fault f;
 	u8 buf[10] = { 0 };
 	u64 v;
 
-	callout_begin(t, c);
-	if (callout_load(t, c, buf, i->opsize + 2u, &f) ||
-	    load_sreg(t, r, (u16)(buf[i->opsize] | buf[i->opsize + 1] << 8),
-		      &f))
+	if (callout_load(t, c, buf, n + 2u, &f) ||
+	    load_sreg(t, r, (u16)(buf[n] | buf[n + 1] << 8), &f))
 		return callout_fault(t, &f);
 	__builtin_memcpy(&v, buf, 8);
-	reg_write(t, i->reg, v, i->opsize);
+	reg_write(t, i->reg, v, n);
 	return sreg_loaded(t, c, r == X86_SS ? X86_DS : r);
 }
 

@@ -65,8 +65,8 @@ static void close_image(const struct fpu_image *img)
 }
 
 /*
- * VPGATHERDD.. : elements in order; each one loaded clears its mask element,
- * so that the instruction can be restarted after a fault.
+ * VPGATHERDD.. : elements in order; each one loaded or left out clears its
+ * mask element, so that the instruction can be restarted after a fault.
  */
 static enum callout_result co_gather(struct tcpu *t, struct callout *c)
 {
@@ -91,8 +91,10 @@ static enum callout_result co_gather(struct tcpu *t, struct callout *c)
 		u64 x = element(&img, i->index, xn, k), v = 0, off;
 		gva_t lin;
 
-		if (!sign_of(element(&img, i->vvvv, n, k), n))
+		if (!sign_of(element(&img, i->vvvv, n, k), n)) {
+			set_element(&img, i->vvvv, n, k, 0);
 			continue;
+		}
 		if (xn == 4)
 			x = (u64)(s64)(s32)x;
 		off = base + (x << i->scale);
@@ -174,12 +176,25 @@ static enum callout_result co_maskmov(struct tcpu *t, struct callout *c)
 	bool mmx = i->attr & IA_MMX;
 	unsigned n = mmx ? 8 : 16, acc = callout_acc(t);
 	u64 off = reg_read(t, X86_RDI, i->adsize);
+	const struct x86_state *s = callout_begin(t, c);
 	struct fpu_image img;
 	struct x86_fault f;
+	gva_t lin;
 
-	callout_begin(t, c);
-	if (mmx) /* As any MMX instruction does: TOP 0, tags valid. */
-		__asm__ volatile("movq %%mm0, %%mm0" : : : "memory");
+	if (mmx) {
+		u32 any;
+
+		if (fpu_wait(t) != CALLOUT_NEXT)
+			return CALLOUT_LEAVE;
+		/* As any MMX instruction does: TOP 0, tags valid; but no
+		 * register is written, or its exponent would change. */
+		__asm__ volatile("movd %%mm0, %0" : "=r"(any) : : "memory");
+	}
+	/* What is left out may fault, too: on AMD's processors it does. */
+	if (!s->intel &&
+	    (callout_linear(t, i->seg, off, n, true, &lin, &f) ||
+	     mem_probe(t, lin, n, acc | X86_ACC_WRITE, &f)))
+		return callout_fault(t, &f);
 	open_image(&img);
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (unsigned k = 0; k < n; k++) {
@@ -187,7 +202,6 @@ static enum callout_result co_maskmov(struct tcpu *t, struct callout *c)
 				      vec(&img, i->rm, k);
 			u8 *v = mmx ? &img.legacy[32 + 16 * (i->reg & 7) + k] :
 				      vec(&img, i->reg, k);
-			gva_t lin;
 
 			if (!(*m & 0x80))
 				continue;

@@ -15,6 +15,12 @@ struct fpu_image {
 void fpu_save(struct fpu_image *img, u64 rfbm);
 void fpu_load(const struct fpu_image *img, u64 rfbm);
 
+/*
+ * Waits for x87 exceptions as the instruction that is carried out would. In C
+ * it must be asked first: the same exception would strike the monitor.
+ */
+enum callout_result fpu_wait(struct tcpu *t);
+
 callout_fn callout_vector(enum x86_class c);
 
 #endif
