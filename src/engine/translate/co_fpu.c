@@ -465,6 +465,11 @@ static enum callout_result co_fldenv(struct tcpu *t, struct callout *c)
 
 	if (r != CALLOUT_NEXT)
 		return r;
+	/* Unlike those that save, the loads wait. */
+	if (fpu_x87_pending()) {
+		x86_fault_set(&f, X86_MF);
+		return callout_fault(t, &f);
+	}
 	if (callout_operand(t, c, n, false, &lin, &f) ||
 	    mem_read(t, lin, buf, n, callout_acc(t), &f))
 		return callout_fault(t, &f);

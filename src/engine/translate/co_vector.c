@@ -178,6 +178,10 @@ static enum callout_result co_maskmov(struct tcpu *t, struct callout *c)
 	struct x86_fault f;
 
 	callout_begin(t, c);
+	if (mmx && fpu_x87_pending()) {
+		x86_fault_set(&f, X86_MF);
+		return callout_fault(t, &f);
+	}
 	if (mmx) /* As any MMX instruction does: TOP 0, tags valid. */
 		__asm__ volatile("movq %%mm0, %%mm0" : : : "memory");
 	open_image(&img);

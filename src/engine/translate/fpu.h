@@ -17,4 +17,14 @@ void fpu_load(const struct fpu_image *img, u64 rfbm);
 
 callout_fn callout_vector(enum x86_class c);
 
+/* An unmasked x87 exception waits: an instruction that looks at it, which MMX
+ * ones and FLDENV do, would fault on the host in the middle of C. */
+static inline bool fpu_x87_pending(void)
+{
+	u16 sw;
+
+	__asm__ volatile("fnstsw %0" : "=m"(sw));
+	return sw & BIT(7); /* ES */
+}
+
 #endif
