@@ -241,6 +241,9 @@ static void absent_ss(void)
 	gdt_set(SEL_FREE, gdt[SEL_USER_DATA / 8] & ~BIT(47));
 	f.ss = SEL_FREE | 3;
 	r = iret(&f, 0);
+	/* The text of Intel's manual has both #NP and #SS for it. */
+	if (vendor_is_intel() && r.vector == V_NP)
+		return;
 	CHECK_REFUSED(r, V_SS, SEL_FREE);
 }
 
@@ -294,7 +297,8 @@ static void frame_fault(void)
 		regs_init(&r, c_iretq, 0);
 		r.rsp = LAB + PAGE - 8 * words;
 		run(&r);
-		CHECK_PF(r, 0, LAB + PAGE);
+		CHECK_TRAP(r, V_PF, 0);
+		CHECK(r.cr2 >= LAB + PAGE && r.cr2 < LAB + PAGE + 40);
 		CHECK_EQ(r.rip, (ulong)c_iretq);
 		CHECK_EQ(r.rsp, LAB + PAGE - 8 * words);
 		CHECK_EQ(r.cs, SEL_CODE);
@@ -428,7 +432,7 @@ const struct test tests[] = {
 	{ "bad CS", bad_cs },
 	{ "bad SS", bad_ss },
 	{ "SS not present", absent_ss,
-	  "#NP for #SS (SDM 2A \"IRET\", #SS(Selector))" },
+	  "#NP for #SS (APM 3 \"IRET\", Stack, #SS)" },
 	{ "to an inner ring", to_inner_ring },
 	{ "non-canonical RIP", noncanonical_rip },
 	{ "the frame faults", frame_fault },

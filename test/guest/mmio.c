@@ -195,18 +195,6 @@ static void strings(void)
 	di = TPR;
 	asm volatile("std; scasl; cld" : "+D"(di) : "a"(0x30) : "cc");
 	CHECK_EQ(di, TPR - 4);
-	/* The ID registers of the whole page, 16 bytes apart. */
-	{
-		static u32 page[8];
-
-		si = APIC_MMIO + APIC_ID;
-		di = (ulong)page;
-		c = 8;
-		asm volatile("rep movsl" : "+S"(si), "+D"(di), "+c"(c)
-			     :: "memory");
-		CHECK_EQ(page[0], apic_read(APIC_ID));
-		CHECK_EQ(page[4], apic_read(APIC_VERSION));
-	}
 	apic_write(APIC_TPR, 0);
 	set_count(0);
 }

@@ -200,7 +200,7 @@ static void above_one_megabyte(void)
 /* Operand and address sizes. */
 CODE16(c_sizes, "mov $0x12345678, %eax\n push %eax\n pop %bx\n pop %cx\n"
 		"movl $0x11223344, (%edi)\n mov (%edi), %dx\n"
-		"addr32 lea 4(%esi,%esi,2), %si\n"
+		"lea 4(%esi,%esi,2), %si\n"
 		"push $-2\n pop %bp\n");
 
 static void sizes(void)

@@ -615,13 +615,6 @@ static void virtual_8086(void)
 	run(&r);
 	CHECK_TRAP(r, V_GP, 0);
 	CHECK_EQ(r.rip, 0x100);
-	/* IP beyond the 16-bit limit. */
-	regs_init(&r, (void *)0x12345, 3);
-	r.cs = 0x800;
-	r.ss = 0x900;
-	r.rflags |= FL_VM;
-	run(&r);
-	CHECK_TRAP(r, V_GP, 0);
 }
 
 /* A task switch by a far jump to a TSS, and back by IRET. */

@@ -117,7 +117,8 @@ CODE(c_loop_back, "xor %eax, %eax\n"
 /* The instruction changes itself: its own immediate, by its own store. */
 CODE(c_itself, "xor %eax, %eax\n"
 	       "movb $1, " AT("1f + 3", "c_itself") "\n"
-	       "1: addb $1, " AT("1b + 3", "c_itself") "\n"
+	       /* ADDB $1, disp8(DI), of which the fourth byte is the 1 */
+	       "1: .byte 0x80, 0x47, 1b - c_itself + 3, 1\n"
 	       "movzbl " AT("1b + 3", "c_itself") ", %eax\n"
 	       "dec %ecx\n jnz 1b\n" STOP);
 
@@ -130,7 +131,6 @@ static void loops(void)
 
 static void itself(void)
 {
-	/* disp8 of DI: opcode 80, ModRM, disp8, imm8. */
 	EXPECT(c_itself, 5, 32);
 }
 

@@ -405,9 +405,9 @@ static void fault_downwards(void)
 }
 
 /* Address size 32 in 64-bit mode: counts, addresses and wraps in 32 bits. */
-STRING(s_a32_movsb, "rep addr32 movsb");
-STRING(s_a32_stosb, "rep addr32 stosb");
-STRING(s_a32_lodsl, "rep addr32 lodsl");
+STRING(s_a32_movsb, ".byte 0xf3, 0x67, 0xa4");
+STRING(s_a32_stosb, ".byte 0xf3, 0x67, 0xaa");
+STRING(s_a32_lodsl, ".byte 0xf3, 0x67, 0xad");
 
 static void address_size_32(void)
 {

@@ -192,16 +192,19 @@ static void periodic(void)
 /* Divided by 16, the same count takes 16 times as long. */
 static void divider(void)
 {
-	u64 t[2];
+	u64 t[2] = { ~0ull, ~0ull };
 
-	for (unsigned i = 0; i < 2; i++) {
+	/* The shortest of several: the host may be busy. */
+	for (unsigned n = 0; n < 10; n++) {
+		unsigned i = n & 1;
 		u64 start;
 
 		irq_count(V);
 		start = rdtsc();
 		apic_timer(V, i ? DIVIDE_16 : DIVIDE_1, 2000000);
 		CHECK(irq_wait(V, 1));
-		t[i] = rdtsc() - start;
+		if (rdtsc() - start < t[i])
+			t[i] = rdtsc() - start;
 	}
 	context("%llu and %llu ticks", (unsigned long long)t[0],
 		(unsigned long long)t[1]);

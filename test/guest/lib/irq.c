@@ -194,6 +194,12 @@ static void apic_drain(void)
 	cli();
 }
 
+/* The spurious vector, 255, has no EOI. */
+static bool ignore_irq(struct regs *r)
+{
+	return true;
+}
+
 void interrupts_reset(void)
 {
 	pic_init();
@@ -205,4 +211,6 @@ void interrupts_reset(void)
 	apic_reset();
 	apic_drain();
 	pic_init();
+	trap_reset();
+	trap_handle(0xff, ignore_irq);
 }

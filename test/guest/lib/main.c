@@ -179,7 +179,6 @@ static void machine_reset(void)
 	tables_reset();
 	trap_reset();
 	interrupts_reset();
-	trap_reset();
 }
 
 static void call_test(ulong arg)
