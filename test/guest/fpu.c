@@ -304,6 +304,51 @@ static void x87_error_mmx(void)
 	}
 }
 
+/* Of the control instructions, the loads wait and the stores do not. */
+#define X87_ERROR                                                              \
+	"fninit\n push $0x37b\n fldcw (" R("sp") ")\n pop " R("ax") "\n"       \
+	"fldz\n fld1\n fdiv %st(1), %st\n"
+CODE(c_mf_fldenv, X87_ERROR "fldenv (" R("di") ")\n" STOP);
+CODE(c_mf_frstor, X87_ERROR "frstor (" R("di") ")\n" STOP);
+CODE(c_mf_maskmovq, X87_ERROR "maskmovq %mm0, %mm1\n" STOP);
+CODE(c_mf_fnstenv, X87_ERROR "fnstenv (" R("di") ")\n" STOP);
+CODE(c_mf_fnsave, X87_ERROR "fnsave (" R("di") ")\n fwait\n" STOP);
+CODE(c_mf_fxrstor, X87_ERROR "fxrstor (" R("di") ")\n" STOP);
+
+static const struct wait_case {
+	const char *name;
+	const u8 *code;
+	unsigned vector;
+} wait_tab[] = {
+	{ "fldenv", c_mf_fldenv, V_MF },
+	{ "frstor", c_mf_frstor, V_MF },
+	{ "maskmovq", c_mf_maskmovq, V_MF },
+	{ "fnstenv", c_mf_fnstenv, V_STOP },
+	{ "fnsave", c_mf_fnsave, V_STOP },
+	{ "fxrstor", c_mf_fxrstor, V_STOP },
+};
+
+static void x87_error_control(void)
+{
+	static u8 image[512] __attribute__((aligned(16)));
+
+	for (unsigned i = 0; i < 2 * ARRAY_LEN(wait_tab); i++) {
+		const struct wait_case *w = &wait_tab[i / 2];
+		struct regs r;
+
+		context("%s, ring %u", w->name, i & 1 ? 3 : 0);
+		if (w->code == c_mf_fxrstor)
+			asm volatile("fninit; fxsave %0" : "+m"(image));
+		else
+			asm volatile("fninit; fnsave %0" : "+m"(image));
+		regs_init(&r, w->code, i & 1 ? 3 : 0);
+		r.rdi = i & 1 ? user(image) : (ulong)image;
+		run(&r);
+		CHECK_TRAP(r, w->vector, 0);
+		asm volatile("fninit");
+	}
+}
+
 /* SSE exceptions, at once; as #UD where the system does not expect them. */
 CODE(c_xm, "push $0x1d80\n ldmxcsr (" R("sp") ")\n" /* ZE unmasked */
 	   "push $1\n cvtsi2ss (" R("sp") "), %xmm0\n xorps %xmm1, %xmm1\n"
@@ -386,6 +431,8 @@ const struct test tests[] = {
 	  "few of them look (SDM 1 8.7 \"Handling x87 FPU Exceptions\")" },
 	{ "MF by MMX", x87_error_mmx,
 	  "does not look (SDM 3A 12.5 \"Exceptions That Can Occur\")" },
+	{ "MF by control instructions", x87_error_control,
+	  "does not look (SDM 2A \"FLDENV\", #MF)" },
 	{ "XM", simd_error,
 	  "no SIMD exceptions (SDM 3A 6.15 \"Interrupt 19\")" },
 	{ "reserved bits of MXCSR", mxcsr,
