@@ -14,6 +14,7 @@
 #include "board/pc.h"
 #include "boot/boot.h"
 #include "cmd/cmd.h"
+#include "cmd/disasm.h"
 #include "cmd/file.h"
 #include "cmd/options.h"
 #include "cmd/session.h"
@@ -270,6 +271,7 @@ int cmd_run(int argc, char **argv)
 	} else {
 		trace_mask = o.trace_mask;
 		trace_sink = host_log_trace;
+		trace_disassemble = disasm;
 		status = run_machine(&o);
 	}
 	options_fini(&o);
