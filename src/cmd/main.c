@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - doppel COMMAND: finds the command. */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "cmd/options.h"
@@ -45,8 +47,22 @@ static int unknown(const char *arg)
 	return cmd_fail("unknown command '%.60s'; see 'doppel help'", arg);
 }
 
+/* A file that we open must not become our standard input or output because
+ * whoever started us has closed that. */
+static void occupy_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	occupy_standard_files();
 	if (argc < 2) {
 		fputs(usage, stderr);
 		return CMD_ERROR;

@@ -63,7 +63,7 @@ def talk(*talk):
 
 
 batch("echo $((6 * 7))\nread x\na  b\necho \"<$x>\"\n"
-      "cat <<E | tr a-z A-Z\nhere\nE\nsleep 1; tty >/dev/null && echo end",
+      "cat <<E | tr a-z A-Z\nhere\nE\nsleep 1; echo end",
       "42", "<a  b>", "HERE", "end")
 batch("x=1\n" * 5000 + "echo $x\n", "1")
 batch("cat\nrest", "rest")

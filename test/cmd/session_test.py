@@ -146,6 +146,17 @@ def streams():
     p.stdout.close()
 
 
+def closed_files():
+    """Nobody gave us standard files: nothing else may take their place."""
+    p = subprocess.Popen("exec %s <&- >&- 2>&-" % " ".join(command),
+                         shell=True, preexec_fn=default_signals)
+    time.sleep(0.5)
+    fds = {fd: os.readlink("/proc/%d/fd/%d" % (p.pid, fd)) for fd in range(3)}
+    tap.equal(fds, dict.fromkeys(range(3), "/dev/null"), "closed files")
+    p.terminate()
+    tap.equal(p.wait(LIMIT), 128 + signal.SIGTERM, "and it still ends")
+
+
 class Terminal:
     """Doppel on a terminal of its own."""
 
@@ -265,5 +276,6 @@ def terminal():
 
 statuses()
 streams()
+closed_files()
 terminal()
 tap.done()
