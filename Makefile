@@ -10,21 +10,23 @@ all:
 	@tools/build </dev/null
 
 # A Debian kernel and a shell, see guest/run. ARGS="--cpus 2" are passed on.
-run: all
+run:
 	@tools/setup run </dev/null
+	@tools/build </dev/null
 	@guest/run $(ARGS)
 
-check: all
+check:
 	@tools/setup check </dev/null
+	@tools/build </dev/null
 	@tools/check
 
-bench: all
+bench:
 	@tools/setup bench </dev/null
+	@tools/build </dev/null
 	@bench/run $(ARGS)
 
 install: all
-	@meson configure build --prefix "$(abspath $(PREFIX))"
-	@meson install -C build --quiet $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
+	@tools/install "$(PREFIX)" "$(DESTDIR)"
 
 clean:
 	@rm -rf build

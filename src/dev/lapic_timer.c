@@ -59,15 +59,27 @@ static u64 deadline_ns(const struct lapic *l)
 	return muldiv_up(l->deadline_tsc - now, NS_PER_S, l->w.tsc_hz);
 }
 
-void lapic_timer_rearm(struct lapic *l)
+static void rearm_from(struct lapic *l, u64 now)
 {
-	u64 now = clock_now_ns(l->w.clock), next = CLOCK_NEVER;
+	u64 next = CLOCK_NEVER;
 
 	if (timer_mode(l) != TIMER_DEADLINE)
 		next = next_expiry(l, now);
 	else if (l->deadline_tsc)
 		next = add_saturated(now, deadline_ns(l));
 	timer_arm(&l->timer, next);
+}
+
+void lapic_timer_rearm(struct lapic *l)
+{
+	rearm_from(l, clock_now_ns(l->w.clock));
+}
+
+/* The count starts now; one of few nanoseconds is not over already. */
+static void start(struct lapic *l)
+{
+	l->timer_start_ns = clock_now_ns(l->w.clock);
+	rearm_from(l, l->timer_start_ns);
 }
 
 void lapic_timer_fired(void *arg, u64 now_ns)
@@ -99,8 +111,7 @@ void lapic_timer_set_initial(struct lapic *l, u32 v)
 	if (timer_mode(l) == TIMER_DEADLINE)
 		return; /* ignored in this mode */
 	l->timer_initial = v;
-	l->timer_start_ns = clock_now_ns(l->w.clock);
-	lapic_timer_rearm(l);
+	start(l);
 }
 
 void lapic_timer_set_divide(struct lapic *l, u32 v)
@@ -109,8 +120,7 @@ void lapic_timer_set_divide(struct lapic *l, u32 v)
 	if (v == l->timer_divide)
 		return;
 	l->timer_divide = (u8)v;
-	l->timer_start_ns = clock_now_ns(l->w.clock);
-	lapic_timer_rearm(l);
+	start(l);
 }
 
 /* Into or out of deadline mode, the timer is disarmed. */

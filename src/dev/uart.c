@@ -9,7 +9,8 @@
  * The other end respects the guest's flow control: it sends while RTS is up, as
  * it is between a system's opening the port and closing it. Bytes sent earlier
  * would fall victim to the probing and clearing that opens a port. Systems
- * without modem control show that they listen by enabling the interrupt.
+ * without modem control show that they listen by enabling the interrupt, with
+ * OUT2 (probing enables it without).
  *
  * DEVIATES: OUT2 does not gate the interrupt, as it does on PC boards: some
  * guests for virtual machines never set it.
@@ -134,8 +135,9 @@ static void rx_push(struct uart *u, u8 byte)
 
 static bool rx_open(const struct uart *u)
 {
-	return !(u->mcr & MCR_LOOP) &&
-	       ((u->mcr & MCR_RTS) || (u->ier & IER_RDI));
+	bool listens = (u->ier & IER_RDI) && (u->mcr & MCR_OUT2);
+
+	return !(u->mcr & MCR_LOOP) && ((u->mcr & MCR_RTS) || listens);
 }
 
 /* Input from the back end is wanted when the last byte has gone: one call

@@ -33,8 +33,11 @@
 #define IMM66(a, m, at) PP(BAD, SSE_I(a, R, m, PM | (at)), BAD, BAD)
 #define BLENDV66 PP(BAD, SSE(RW, R, 16, AL | PM | IA_XMM_IMPL), BAD, BAD)
 #define AES66(a) INT66(a)
-/* AMD does not insist on alignment, the SDM does. */
-#define SHA(at) PP(SSE(RW, R, 16, AL | (at)), BAD, BAD, BAD)
+/*
+ * DEVIATES: not IA_ALIGN, which the SDM wants: AMD's processors do not fault,
+ * and Intel's do it by themselves.
+ */
+#define SHA(at) PP(SSE(RW, R, 16, at), BAD, BAD, BAD)
 
 #define CMOV(cc) \
 	ANY(OP(COPY, REG(GPR, RW), RM(GPR, R), SZ(V, V), FL(CC_##cc)))
@@ -413,7 +416,7 @@ const struct x86_op x86_map_0f3a[256][4] = {
 	[0x61] = PCMPSTR(PCMPESTRI, 0),
 	[0x62] = PCMPSTR(NONE, IA_XMM_IMPL),
 	[0x63] = PCMPSTR(W_C, 0),
-	[0xcc] = PP(SSE_I(RW, R, 16, AL), BAD, BAD, BAD), /* SHA1RNDS4 */
+	[0xcc] = PP(SSE_I(RW, R, 16, 0), BAD, BAD, BAD), /* SHA1RNDS4 */
 	[0xce] = IMM66(RW, 16, AL),
 	[0xcf] = IMM66(RW, 16, AL),
 	[0xdf] = IMM66(W, 16, AL), /* AESKEYGENASSIST */

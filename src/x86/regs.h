@@ -87,6 +87,7 @@ enum x86_sreg { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS };
 #define XCR0_AVX BIT64(2)
 
 #define DR6_INIT 0xffff0ff0ull
+#define DR6_B 0xfull /* B0 to B3 */
 #define DR6_BS BIT64(14)
 #define DR6_BD BIT64(13)
 #define DR7_INIT 0x400ull

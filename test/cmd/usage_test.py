@@ -10,7 +10,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap
 
-doppel = sys.argv[1]
+doppel = os.path.abspath(sys.argv[1])
 work = tempfile.TemporaryDirectory()
 os.chdir(work.name)
 open("empty", "w").close()

@@ -234,6 +234,35 @@ static void syscall_step(void)
 }
 #endif
 
+/* Steps after instructions that go elsewhere or hold interrupts off. */
+CODE(c_loope, "cmp %eax, %eax\n 1: loope 1b\n nop\n" STOP);
+CODE(c_sti, "sti\n nop\n cli\n nop\n" STOP);
+
+static void loope_steps(void)
+{
+	struct regs r;
+
+	regs_init(&r, c_loope, 0);
+	r.rcx = 3;
+	expect_steps("loope", c_loope, 0, STEPS(2, 2, 2, 4, 5), &r);
+}
+
+static void sti_steps(void)
+{
+	expect_steps("sti", c_sti, 0, STEPS(1, 2, 3, 4), NULL);
+}
+
+/* The step of an instruction that overwrites the next one. */
+#ifdef __x86_64__
+CODE(c_self, "movb $0x90, 1f(%rip)\n 1: .byte 0xcc\n nop\n" STOP);
+
+static void self_modifying_step(void)
+{
+	*(volatile u8 *)((ulong)c_self + 7) = 0xcc;
+	expect_steps("self", c_self, 0, STEPS(7, 8, 9), NULL);
+}
+#endif
+
 /* Instruction breakpoints: faults, before; RF lets the instruction pass. */
 static struct regs last_db;
 static unsigned db_count;
@@ -446,6 +475,12 @@ const struct test tests[] = {
 	{ "a page fault while stepping", fault_while_stepping },
 #ifdef __x86_64__
 	{ "SYSCALL while stepping", syscall_step },
+#endif
+	{ "steps of LOOPE", loope_steps },
+	{ "steps of STI", sti_steps,
+	  "no step after STI (SDM 3A 6.8.3 speaks of MOV SS and POP SS only)" },
+#ifdef __x86_64__
+	{ "steps over self-modification", self_modifying_step },
 #endif
 	{ "instruction breakpoints", instruction_breakpoint },
 	{ "data breakpoints", data_breakpoint },

@@ -41,7 +41,8 @@ struct tcpu;
 enum callout_result {
 	CALLOUT_NEXT, /* go on with the next instruction of the block */
 	CALLOUT_DONE, /* ... which may need other code: find its block */
-	CALLOUT_LEAVE, /* x86.rip is new: find the block for it */
+	CALLOUT_LEAVE, /* done, too; x86.rip is new: find the block for it */
+	CALLOUT_EVENT, /* not done: an event was delivered; the same */
 };
 struct callout {
 	enum callout_result (*fn)(struct tcpu *t, struct callout *c);

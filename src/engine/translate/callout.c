@@ -15,14 +15,6 @@ enum callout_result callout_too_long(struct tcpu *t, struct callout *c)
 	return callout_gp(t);
 }
 
-enum callout_result callout_shadow(struct tcpu *t, struct callout *c)
-{
-	callout_begin(t, c);
-	t->v.x86.rip = callout_next(t, c);
-	t->v.x86.intr_shadow = X86_SHADOW_STI;
-	return callout_leave(t);
-}
-
 callout_fn callout_for(const struct x86_insn *i)
 {
 	static callout_fn (*const by_file[])(enum x86_class) = {

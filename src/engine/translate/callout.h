@@ -66,7 +66,7 @@ static inline enum callout_result callout_fault(struct tcpu *t,
 {
 	tcpu_set_rflags(t, t->v.x86.rflags);
 	fault_deliver(t, f);
-	return CALLOUT_LEAVE;
+	return CALLOUT_EVENT;
 }
 
 static inline enum callout_result callout_gp(struct tcpu *t)

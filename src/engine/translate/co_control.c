@@ -5,6 +5,7 @@
  */
 #include "base/trace.h"
 #include "engine/translate/callout.h"
+#include "engine/translate/debug.h"
 
 /* CPL 0, or real mode? Else #GP(0) was delivered. */
 static bool privileged(struct tcpu *t)
@@ -144,14 +145,21 @@ static enum callout_result co_mov_dr(struct tcpu *t, struct callout *c)
 		return callout_gp(t);
 	if (i->opcode == 0x21) {
 		if (x86_read_dr(s, i->reg, &v, &f))
-			return callout_fault(t, &f);
+			goto fault;
 		reg_write(t, i->rm, v, bytes);
-	} else {
-		v = reg_read(t, i->rm, bytes);
-		if (x86_write_dr(s, i->reg, v, &f))
-			return callout_fault(t, &f);
+		return callout_done(t);
 	}
-	return callout_done(t);
+	v = reg_read(t, i->rm, bytes);
+	if (x86_write_dr(s, i->reg, v, &f))
+		goto fault;
+	if (i->reg < 4 && t->debug.armed)
+		debug_update(t);
+	return callout_done(t); /* which looks at DR7 */
+fault:
+	/* General detect is a fault: RF as for all of them. */
+	if (f.vector == X86_DB)
+		s->rflags |= FLAG_RF;
+	return callout_fault(t, &f);
 }
 
 static enum callout_result co_lmsw(struct tcpu *t, struct callout *c)

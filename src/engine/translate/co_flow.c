@@ -71,8 +71,9 @@ static enum callout_result soft_int(struct tcpu *t, struct callout *c,
 		return callout_gp(t);
 	s->rip = callout_next(t, c);
 	tcpu_set_rflags(t, s->rflags);
+	s->rflags &= ~FLAG_RF;
 	fault_deliver_kind(t, kind, &f);
-	return CALLOUT_LEAVE;
+	return CALLOUT_EVENT;
 }
 
 static enum callout_result co_int(struct tcpu *t, struct callout *c)

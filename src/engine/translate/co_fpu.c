@@ -5,8 +5,8 @@
  * The guest's state is in the host's registers, so the host's own instruction
  * does the work, on a buffer of ours: what a guest restores is checked there
  * first (a bad image is the guest's #GP, not ours), and what it saves is
- * cleaned of host addresses: the x87 instruction pointer of translated code
- * lies in the code cache and is led back to the guest's.
+ * cleaned of host addresses: the x87 pointers of translated code lie in the
+ * code cache and in the guest's RAM, and are led back to the guest's.
  *
  * DEVIATES: XSAVEOPT saves all that XSAVE would. Its "modified" optimization
  * compares linear addresses, and ours are not the guest's.
@@ -109,41 +109,67 @@ static enum callout_result nm_if_ts(struct tcpu *t)
 	return callout_fault(t, &f);
 }
 
-/* The guest's rip for an x87 instruction pointer. */
-static u64 guest_fip(const struct tcpu *t, u64 fip)
+/*
+ * The guest's rip for an x87 instruction pointer into the code cache. Which
+ * page it was on when it ran is not remembered: taken to be the present one.
+ */
+static u64 guest_fip(const struct tcpu *t, const u8 *fip)
 {
-	const struct block *b;
+	const struct block *b = cache_find(t->e, fip);
 	u64 rip;
 
-	if (!cache_holds(t->e, (const u8 *)(uintptr_t)fip))
-		return fip;
-	b = cache_find(t->e, (const u8 *)(uintptr_t)fip);
 	if (!b)
 		return 0;
 	rip = t->code_base + (b->gpa & ~PAGE_MASK);
 	for (unsigned k = 0; k < b->meta_count; k++)
-		if (b->host + b->meta[k].host <=
-		    (const u8 *)(uintptr_t)fip)
+		if (b->host + b->meta[k].host <= fip)
 			rip = t->code_base + (b->gpa & ~PAGE_MASK) +
 			      b->meta[k].guest;
 	return rip;
+}
+
+/*
+ * The guest's address for an x87 operand pointer, of which the lower half is
+ * enough to find it: the access came by the TLB, where its page most likely
+ * still is. 0 if not.
+ */
+static u64 guest_fdp(const struct tcpu *t, u64 fdp)
+{
+	for (unsigned m = 0; m < MMU_COUNT; m++) {
+		const struct tlb *tlb = &t->tlb[m];
+
+		for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+			u64 page = tlb->read_tag[i];
+
+			if ((u32)tlb->host[i] == ((u32)fdp & (u32)PAGE_MASK) &&
+			    (page >> PAGE_SHIFT) % TLB_ENTRIES == i)
+				return page | (fdp & ~PAGE_MASK);
+		}
+	}
+	return 0;
+}
+
+/* Leads host addresses back to the guest's. Pointers that it has loaded
+ * itself stay. */
+static void guest_pointers(const struct tcpu *t, u64 *fip, u64 *fdp)
+{
+	const u8 *pc = (const u8 *)(uintptr_t)*fip;
+
+	if (!cache_holds(t->e, pc))
+		return;
+	*fip = guest_fip(t, pc);
+	*fdp = guest_fdp(t, *fdp);
 }
 
 /* Cleans the legacy region, saved in the 64-bit form; then brings it into the
  * form that the instruction has without REX.W. */
 static void clean_legacy(const struct tcpu *t, u8 *img, bool wide)
 {
-	u64 fip = get64(img + FX_FIP);
-	u64 rip = guest_fip(t, fip);
+	u64 fip = get64(img + FX_FIP), fdp = get64(img + FX_FDP);
 
-	if (rip != fip) {
-		put64(img + FX_FIP, rip);
-		put64(img + FX_FDP, 0);
-	}
-	if (!wide) {
-		put64(img + FX_FIP, (u32)get64(img + FX_FIP));
-		put64(img + FX_FDP, (u32)get64(img + FX_FDP));
-	}
+	guest_pointers(t, &fip, &fdp);
+	put64(img + FX_FIP, wide ? fip : (u32)fip);
+	put64(img + FX_FDP, wide ? fdp : (u32)fdp);
 }
 
 static bool mxcsr_valid(u32 mxcsr)
@@ -355,6 +381,10 @@ static enum callout_result co_fxrstor(struct tcpu *t, struct callout *c)
  * FNSAVE adds the eight registers of 10 bytes. */
 
 #define ENV_BYTES(i) ((i)->opsize == 2 ? 14u : 28u)
+/* SDM 1 8.1.10 "Saving the x87 FPU's State with FSTENV/FNSTENV and
+ * FSAVE/FNSAVE": offsets in the 32-bit form. */
+#define ENV_FIP 12u
+#define ENV_FDP 20u
 
 static enum callout_result env_begin(struct tcpu *t, struct callout *c)
 {
@@ -368,16 +398,40 @@ static enum callout_result env_begin(struct tcpu *t, struct callout *c)
 	return CALLOUT_NEXT;
 }
 
+/* From the 32-bit form to the 16-bit one of @n bytes: the lower half of each
+ * of seven words, then what follows. */
+static void narrow_env(u8 *buf, unsigned n)
+{
+	for (unsigned k = 1; k < 7; k++) {
+		buf[2 * k] = buf[4 * k];
+		buf[2 * k + 1] = buf[4 * k + 1];
+	}
+	for (unsigned k = 14; k < n; k++)
+		buf[k] = buf[14 + k];
+}
+
+/* Here the pointers have 32 bits: enough to tell the code cache's. */
+static void clean_env(const struct tcpu *t, u8 *buf)
+{
+	u64 fip = get32(buf + ENV_FIP), fdp = get32(buf + ENV_FDP);
+	u64 rx = (u64)(uintptr_t)t->e->code.rx;
+	u64 in_cache = rx + (u32)(fip - rx);
+
+	if (cache_holds(t->e, (const u8 *)(uintptr_t)in_cache))
+		fip = in_cache;
+	guest_pointers(t, &fip, &fdp);
+	put32(buf + ENV_FIP, (u32)fip);
+	put32(buf + ENV_FDP, (u32)fdp);
+}
+
 static enum callout_result co_fnstenv(struct tcpu *t, struct callout *c)
 {
 	const struct x86_insn *i = &c->insn;
 	bool all = i->cls == X86_C_FNSAVE;
 	unsigned env = ENV_BYTES(i), n = env + (all ? 80 : 0);
-	struct fpu_image fx;
 	struct x86_fault f;
 	u8 buf[108];
 	gva_t lin;
-	u64 rip;
 	enum callout_result r = env_begin(t, c);
 
 	if (r != CALLOUT_NEXT)
@@ -386,22 +440,13 @@ static enum callout_result co_fnstenv(struct tcpu *t, struct callout *c)
 	if (callout_operand(t, c, n, true, &lin, &f) ||
 	    mem_probe(t, lin, n, callout_acc(t) | X86_ACC_WRITE, &f))
 		return callout_fault(t, &f);
-	__asm__ volatile("fxsave64 %0" : "=m"(fx.legacy));
-	rip = guest_fip(t, get64(fx.legacy + FX_FIP));
-	if (env == 14) {
-		if (all)
-			__asm__ volatile("data16 fnsave %0" : "=m"(buf));
-		else
-			__asm__ volatile("data16 fnstenv %0" : "=m"(buf));
-		buf[6] = (u8)rip;
-		buf[7] = (u8)(rip >> 8);
-	} else {
-		if (all)
-			__asm__ volatile("fnsave %0" : "=m"(buf));
-		else
-			__asm__ volatile("fnstenv %0" : "=m"(buf));
-		put32(buf + 12, (u32)rip);
-	}
+	if (all)
+		__asm__ volatile("fnsave %0" : "=m"(buf));
+	else
+		__asm__ volatile("fnstenv %0" : "=m"(buf));
+	clean_env(t, buf);
+	if (env == 14)
+		narrow_env(buf, n);
 	if (mem_write(t, lin, buf, n, callout_acc(t), &f))
 		return callout_fault(t, &f);
 	callout_end(t);

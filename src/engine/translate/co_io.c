@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* co_io.c - IN, OUT, INS, OUTS, and who may use them. */
 #include "engine/translate/callout.h"
+#include "engine/translate/debug.h"
 #include "engine/translate/string.h"
 
 /* SDM 1 18.5 "Protected-Mode I/O": IOPL, else the bitmap in the TSS. */
@@ -32,6 +33,8 @@ u64 io_read(struct tcpu *t, u16 port, unsigned bytes)
 {
 	u64 v;
 
+	if (unlikely(t->debug.io))
+		debug_port(t, port, bytes);
 	world_enter(t);
 	v = vm_pio_read(&t->v, port, bytes);
 	world_leave(t);
@@ -41,6 +44,8 @@ u64 io_read(struct tcpu *t, u16 port, unsigned bytes)
 
 void io_write(struct tcpu *t, u16 port, u64 v, unsigned bytes)
 {
+	if (unlikely(t->debug.io))
+		debug_port(t, port, bytes);
 	world_enter(t);
 	vm_pio_write(&t->v, port, v, bytes);
 	world_leave(t);

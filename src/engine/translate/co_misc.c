@@ -100,6 +100,22 @@ static enum callout_result co_cli_sti(struct tcpu *t, struct callout *c)
 	return CALLOUT_NEXT;
 }
 
+/* STI of which nothing follows in its block: the shadow reaches into the next
+ * one. There is none if IF was set before. SDM 2 "STI" */
+enum callout_result callout_sti_last(struct tcpu *t, struct callout *c)
+{
+	bool was_set = t->v.x86.rflags & FLAG_IF;
+	enum callout_result r = co_cli_sti(t, c);
+
+	if (r != CALLOUT_NEXT)
+		return r;
+	if (was_set)
+		return callout_done(t);
+	t->v.x86.rip = callout_next(t, c);
+	t->v.x86.intr_shadow = X86_SHADOW_STI;
+	return callout_leave(t);
+}
+
 static enum callout_result co_clac_stac(struct tcpu *t, struct callout *c)
 {
 	struct x86_state *s = callout_begin(t, c);

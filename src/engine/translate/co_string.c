@@ -5,13 +5,11 @@
  *
  * Registers advance with each run, so a fault or an interrupt in the middle
  * finds them where hardware would have left them. An interrupt is looked for
- * after each STEP bytes. SDM 1 7.3.9 "String Operations"
+ * after each run. SDM 1 7.3.9 "String Operations"
  */
 #include "base/fmt.h"
 #include "engine/translate/callout.h"
 #include "engine/translate/string.h"
-
-#define STEP_BYTES KiB(64)
 
 struct string_op {
 	struct tcpu *t;
@@ -305,12 +303,12 @@ static bool must_stop(const struct tcpu *t)
 static enum callout_result repeat(struct string_op *o, int kind)
 {
 	struct tcpu *t = o->t;
-	u64 done = 0;
 	struct x86_fault f;
 
 	o->count = reg_read(t, X86_RCX, o->ad);
+	o->s->rflags &= ~FLAG_RF;
 	while (o->count) {
-		u64 n = run(o, kind);
+		u64 n = t->key & KEY_TF ? 0 : run(o, kind);
 
 		if (!n) {
 			if (element(o, kind, &f))
@@ -321,21 +319,15 @@ static enum callout_result repeat(struct string_op *o, int kind)
 		reg_write(t, X86_RCX, o->count, o->ad);
 		if (!repeats_on(o, kind))
 			break;
-		done += n * o->n;
-		/* Iterating: rip stays here. Single step traps each time. */
-		if (o->count && (t->key & KEY_TF)) {
-			tcpu_set_rflags(t, o->s->rflags);
-			o->s->dr6 |= DR6_BS;
-			x86_fault_set(&f, X86_DB);
-			fault_deliver(t, &f);
+		/*
+		 * Iterating: rip stays here. Single step traps each time. Who
+		 * comes in between finds RF set, so that no instruction
+		 * breakpoint strikes again in the middle. SDM 3B 17.3.1.1
+		 */
+		if (o->count && (must_stop(t) || (t->key & KEY_TF))) {
+			(void)callout_leave(t);
+			o->s->rflags |= FLAG_RF;
 			return CALLOUT_LEAVE;
-		}
-		if (o->count && (must_stop(t) || done >= STEP_BYTES)) {
-			if (!must_stop(t)) {
-				done = 0;
-				continue;
-			}
-			return callout_leave(t);
 		}
 	}
 	return CALLOUT_DONE;

@@ -158,8 +158,8 @@ void tlb_flush_local(struct tcpu *t);
 void tlb_flush_page(struct tcpu *t, gva_t va);
 /* No vCPU may write @gpa's page without coming by mem.c. */
 void tlb_protect(struct tcpu *t, gpa_t gpa);
-/* Brings the page of @va in for @acc. Returns 0, 1: no RAM there, *@gpa is
- * the device's; or -1 and a fault. */
+/* Looks @va up for @acc, and brings its page in if it may have an entry.
+ * Returns 0; 1: no RAM there, *@gpa is the device's; or -1 and a fault. */
 int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	     gpa_t *gpa, struct x86_fault *f);
 /* Physical address of the code at @va, or -1 and a fault. */
@@ -196,7 +196,7 @@ int mem_probe(struct tcpu *t, gva_t va, unsigned len, unsigned acc,
 u8 *mem_run(struct tcpu *t, gva_t va, unsigned acc, bool *fault,
 	    struct x86_fault *f);
 /* Called by the miss stubs. @desc: size | MISS_*. Returns the host address,
- * or 0 after a guest fault was delivered. */
+ * or 0 to leave the block: x86.rip is where to go on. */
 u64 mem_miss(struct tcpu *t, gva_t va, u32 desc, u64 *ret);
 u64 mem_commit(struct tcpu *t, s32 next);
 #define COMMIT_STAY INT32_MIN
@@ -242,7 +242,9 @@ u64 run_segment_fault(struct tcpu *t, u32 desc, u64 ret);
 /* --- fault.c --- */
 /* Delivers; x86.rip must be what is to be pushed. */
 void fault_deliver(struct tcpu *t, const struct x86_fault *f);
-/* For a fault of instruction @insn of the block that @pc lies in. */
+/* x86.rip = that of instruction @insn of the block that @pc lies in. */
+void fault_locate(struct tcpu *t, const u8 *pc, unsigned insn);
+/* The same, and delivers. */
 void fault_in_block(struct tcpu *t, const u8 *pc, unsigned insn,
 		    const struct x86_fault *f);
 void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f);
@@ -258,7 +260,7 @@ void world_leave(struct tcpu *t);
 typedef enum callout_result (*callout_fn)(struct tcpu *t, struct callout *c);
 callout_fn callout_for(const struct x86_insn *i);
 enum callout_result callout_too_long(struct tcpu *t, struct callout *c);
-enum callout_result callout_shadow(struct tcpu *t, struct callout *c);
+enum callout_result callout_sti_last(struct tcpu *t, struct callout *c);
 enum callout_result callout_fpu_check(struct tcpu *t, struct callout *c);
 
 /* --- dump.c --- both codes of a block, to the trace */

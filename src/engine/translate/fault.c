@@ -10,6 +10,7 @@
  * thread return to run(), which delivers.
  */
 #include "base/trace.h"
+#include "engine/translate/debug.h"
 #include "engine/translate/emit.h"
 #include "engine/translate/engine.h"
 #include "engine/translate/gs.h"
@@ -73,6 +74,7 @@ void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f)
 	      (unsigned long long)s->rip, (unsigned long long)f->cr2,
 	      x86_cpl(s));
 	s->rflags = tcpu_rflags(t);
+	t->debug.hits = 0; /* the instruction is not done */
 	if (x86_deliver(s, &t->mem, kind, f)) {
 		TRACE(FAULT, "triple fault at %llx",
 		      (unsigned long long)s->rip);
@@ -80,6 +82,8 @@ void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f)
 	}
 	tcpu_set_rflags(t, s->rflags);
 	key_update(t);
+	if (debug_is_due(t, false))
+		debug_after_event(t, f->vector);
 }
 
 void fault_deliver(struct tcpu *t, const struct x86_fault *f)
@@ -87,13 +91,18 @@ void fault_deliver(struct tcpu *t, const struct x86_fault *f)
 	fault_deliver_kind(t, X86_EVENT_HW_EXCEPTION, f);
 }
 
-void fault_in_block(struct tcpu *t, const u8 *pc, unsigned insn,
-		    const struct x86_fault *f)
+void fault_locate(struct tcpu *t, const u8 *pc, unsigned insn)
 {
 	const struct block *b = cache_find(t->e, pc);
 
 	BUG_ON(!b || insn >= b->meta_count);
 	set_rip(t, b, b->meta[insn].guest);
+}
+
+void fault_in_block(struct tcpu *t, const u8 *pc, unsigned insn,
+		    const struct x86_fault *f)
+{
+	fault_locate(t, pc, insn);
 	fault_deliver(t, f);
 }
 
@@ -167,6 +176,9 @@ bool fault_host(struct host_fault *h)
 	set_rip(t, b, m->guest);
 	t->fault = (struct x86_fault){ .vector = h->vector,
 				       .has_error = h->vector == X86_GP };
+	/* SDM 3A 2.5 "Control Registers": OSXMMEXCPT */
+	if (h->vector == X86_XM && !(s->cr4 & CR4_OSXMMEXCPT))
+		t->fault.vector = X86_UD;
 	t->fault_pending = true;
 	h->pc = (u64)(uintptr_t)e->stubs.leave;
 	return true;

@@ -56,7 +56,7 @@ void flow_lookup(struct emit *e, const struct stubs *stubs,
 /* No chaining, and C looks after each instruction. */
 static bool is_stepping(const struct trans *tr)
 {
-	return tr->key & (KEY_TF | KEY_STEPS);
+	return tr->key & KEY_ALONE;
 }
 
 void flow_jump_t0(struct trans *tr)

@@ -90,7 +90,7 @@ void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 	u64 *word;
 	u64 bit = bloom_bit(va + t->v.x86.seg[X86_CS].base, &word, t, mmu);
 
-	if (b->key & (KEY_TF | KEY_STEPS) || t->e->options.no_chaining)
+	if ((b->key & KEY_ALONE) || t->e->options.no_chaining)
 		return;
 	*word |= bit;
 	if (!global)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* key.c - the mode word, and what is derived from segment registers. */
 #include "engine/translate/key.h"
+#include "engine/translate/debug.h"
 #include "engine/translate/engine.h"
 
 static bool is_flat(const struct x86_seg *g)
@@ -92,10 +93,14 @@ static u32 key_of(const struct x86_state *s)
 
 void key_update(struct tcpu *t)
 {
-	const struct x86_state *s = &t->v.x86;
+	struct x86_state *s = &t->v.x86;
 	u32 k = key_of(s);
 	enum mmu_index m = key_mmu(k);
 
+	if (unlikely(debug_word(s) != t->debug.word))
+		debug_update(t);
+	if (!t->debug.armed)
+		s->rflags &= ~FLAG_RF;
 	if (!(k & KEY_CODE64)) {
 		bool real = k & KEY_REAL;
 

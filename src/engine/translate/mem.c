@@ -11,6 +11,7 @@
  */
 #include "base/fmt.h"
 #include "base/trace.h"
+#include "engine/translate/debug.h"
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
 
@@ -97,11 +98,13 @@ int mem_read(struct tcpu *t, gva_t va, void *buf, unsigned len, unsigned acc,
 			rc = tlb_fill(t, mmu, va, acc | X86_ACC_READ, &gpa, f);
 			if (rc < 0)
 				return -1;
+			if (unlikely(t->debug.data))
+				debug_access(t, va, n, X86_ACC_READ);
 			if (rc > 0) {
 				device_read(t, gpa, to, n);
 				continue;
 			}
-			p = tlb_hit(t, mmu, va, n, X86_ACC_READ);
+			p = gmem_hva(&t->e->vm->mem, gpa, n);
 		}
 		copy_bytes(to, p, n);
 	}
@@ -146,6 +149,8 @@ int mem_write(struct tcpu *t, gva_t va, const void *buf, unsigned len,
 		rc = tlb_fill(t, mmu, va, acc | X86_ACC_WRITE, &gpa, f);
 		if (rc < 0)
 			return -1;
+		if (unlikely(t->debug.data))
+			debug_access(t, va, n, X86_ACC_WRITE);
 		if (rc > 0) {
 			device_write(t, gpa, from, n);
 			continue;
@@ -178,7 +183,7 @@ u8 *mem_run(struct tcpu *t, gva_t va, unsigned acc, bool *fault,
 	return rc ? NULL : tlb_hit(t, mmu, va, 1, acc);
 }
 
-/* An access that stays on one page, which the TLB now has. */
+/* An access that stays on one page, to be made in place. */
 static u8 *miss_simple(struct tcpu *t, enum mmu_index mmu, gva_t va,
 		       unsigned size, unsigned acc, struct x86_fault *f,
 		       bool *fault)
@@ -191,9 +196,11 @@ static u8 *miss_simple(struct tcpu *t, enum mmu_index mmu, gva_t va,
 	rc = tlb_fill(t, mmu, va, acc, &gpa, f);
 	if (rc < 0)
 		*fault = true;
-	if (rc)
+	if (rc || ((acc & X86_ACC_WRITE) && smc_is_code(t->e, gpa)))
 		return NULL;
-	return tlb_hit(t, mmu, va, size, acc);
+	if (unlikely(t->debug.data))
+		debug_access(t, va, size, acc);
+	return gmem_hva(&t->e->vm->mem, gpa, size);
 }
 
 static unsigned miss_acc(u32 desc)
@@ -207,11 +214,17 @@ u64 mem_miss(struct tcpu *t, gva_t va, u32 desc, u64 *ret)
 {
 	enum mmu_index mmu = miss_mmu(desc);
 	unsigned size = desc & MISS_SIZE;
+	unsigned insn = (desc >> MISS_INSN_SHIFT) & 0xff;
+	const u8 *pc = (const u8 *)(uintptr_t)*ret;
 	unsigned acc = miss_acc(desc);
 	struct x86_fault f;
 	bool fault = false;
 	u8 *p = NULL, *b;
 
+	if (unlikely(t->debug.data) && debug_defer(t, va, size)) {
+		fault_locate(t, pc, insn);
+		return 0;
+	}
 	/* Where the page is there, the processor itself checks. */
 	if ((desc & MISS_ALIGNED) && (va & (size - 1))) {
 		x86_gp(&f);
@@ -236,8 +249,7 @@ u64 mem_miss(struct tcpu *t, gva_t va, u32 desc, u64 *ret)
 		    !(x86_is_canonical(va) &&
 		      x86_is_canonical(va + size - 1)))
 			f.vector = X86_SSEG;
-		fault_in_block(t, (const u8 *)(uintptr_t)*ret,
-			       (desc >> MISS_INSN_SHIFT) & 0xff, &f);
+		fault_in_block(t, pc, insn, &f);
 		return 0;
 	}
 	if (acc & X86_ACC_WRITE) {
@@ -271,5 +283,7 @@ u64 mem_commit(struct tcpu *t, s32 next)
 	t->v.x86.rip = t->code_base + (u64)(s64)next;
 	if (!(t->key & KEY_CODE64))
 		t->v.x86.rip = (u32)t->v.x86.rip;
+	if (t->key & KEY_ALONE)
+		debug_after_native(t);
 	return run_next(t);
 }

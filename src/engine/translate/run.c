@@ -9,6 +9,7 @@
  * blocks nor jump-cache hits come here.
  */
 #include "base/trace.h"
+#include "engine/translate/debug.h"
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
 #include "engine/translate/run.h"
@@ -25,6 +26,18 @@ static bool fetch_fault(struct tcpu *t, const struct x86_fault *f)
 {
 	fault_deliver(t, f);
 	return false;
+}
+
+/* Where there is no memory, the bus of a PC floats high, and FF FF is no
+ * instruction. DEVIATES: devices' memory cannot be executed either. */
+static struct block *fetch_nothing(struct tcpu *t, gpa_t gpa)
+{
+	struct x86_fault f;
+
+	TRACE(FAULT, "no memory at %llx to execute", (unsigned long long)gpa);
+	x86_fault_set(&f, X86_UD);
+	fetch_fault(t, &f);
+	return NULL;
 }
 
 /* The linear address of rip; false after a fault. */
@@ -80,14 +93,8 @@ static struct block *find_block(struct tcpu *t, bool *global)
 	b = table_find(e, gpa, t->key, ~0ull);
 	if (b)
 		return b;
-	if (!gmem_hva(&e->vm->mem, gpa, 1)) {
-		vm_kill(e->vm,
-			"the guest executes at physical address 0x%llx, where "
-			"there is no memory (rip 0x%llx)",
-			(unsigned long long)gpa,
-			(unsigned long long)t->v.x86.rip);
-		return NULL;
-	}
+	if (!gmem_hva(&e->vm->mem, gpa, 1))
+		return fetch_nothing(t, gpa);
 	if (crosses(t, gpa)) {
 		gva_t second = (lin & PAGE_MASK) + PAGE_SIZE;
 
@@ -98,13 +105,8 @@ static struct block *find_block(struct tcpu *t, bool *global)
 			return NULL;
 		}
 		gpa2 &= PAGE_MASK;
-		if (!gmem_hva(&e->vm->mem, gpa2, 1)) {
-			vm_kill(e->vm,
-				"the guest executes at physical address "
-				"0x%llx, where there is no memory",
-				(unsigned long long)gpa2);
-			return NULL;
-		}
+		if (!gmem_hva(&e->vm->mem, gpa2, 1))
+			return fetch_nothing(t, gpa2);
 		b = table_find(e, gpa, t->key, gpa2);
 		if (b)
 			return b;
@@ -136,6 +138,8 @@ u64 run_next(struct tcpu *t)
 
 	if (t->v.x86.intr_shadow || must_leave(t))
 		return leave(t);
+	if (unlikely(t->debug.armed) && debug_before(t, false, false))
+		return leave(t);
 	host = TRACE_ON(EXEC) ? 0 : jc_find(t, t->v.x86.rip);
 	if (host)
 		return host;
@@ -147,19 +151,6 @@ u64 run_next(struct tcpu *t)
 }
 
 /* --- calls from generated code --- */
-
-/* An instruction of a block for single step is done: trap. */
-static bool step_trap(struct tcpu *t)
-{
-	struct x86_fault f;
-
-	if (!(t->key & KEY_TF) || t->v.x86.activity != X86_RUNNING)
-		return false;
-	t->v.x86.dr6 |= DR6_BS;
-	x86_fault_set(&f, X86_DB);
-	fault_deliver(t, &f);
-	return true;
-}
 
 static void set_rip(struct tcpu *t, u64 rip)
 {
@@ -205,7 +196,8 @@ u64 run_jump_plain(struct tcpu *t, gva_t va)
 {
 	t->stats.jump_misses++;
 	set_rip(t, va);
-	step_trap(t);
+	if (t->key & KEY_ALONE)
+		debug_after_native(t);
 	return run_next(t);
 }
 
@@ -216,27 +208,26 @@ u64 run_jump(struct tcpu *t, u64 tag)
 
 u64 run_callout(struct tcpu *t, struct callout *c)
 {
-	bool tf = t->key & KEY_TF;
+	bool step = t->key & KEY_TF;
 	enum callout_result r;
 
 	t->stats.callouts++;
 	t->stats.callout_by_class[c->insn.cls]++;
 	t->leave_after = 0;
+	if (t->key & KEY_ALONE)
+		t->v.x86.rflags &= ~FLAG_RF;
 	r = c->fn(t, c);
 	if (r == CALLOUT_NEXT && !t->leave_after)
 		return 0;
-	if (r == CALLOUT_NEXT || r == CALLOUT_DONE) {
-		set_rip(t, t->code_base + c->next);
-		if (tf && !t->v.x86.intr_shadow) {
-			/* TF counts as it was when the instruction began. */
-			struct x86_fault f;
-
-			t->v.x86.dr6 |= DR6_BS;
-			x86_fault_set(&f, X86_DB);
-			fault_deliver(t, &f);
-		}
-	}
 	t->leave_after = 0;
+	if (r == CALLOUT_NEXT || r == CALLOUT_DONE)
+		set_rip(t, t->code_base + c->next);
+	/* TF counts as it was when the instruction began; but SYSCALL and
+	 * SYSRET trap if it is set when they are done. */
+	if (c->insn.cls == X86_C_SYSCALL || c->insn.cls == X86_C_SYSRET)
+		step = t->key & KEY_TF;
+	if (r != CALLOUT_EVENT && debug_is_due(t, step))
+		debug_after(t, step);
 	return run_next(t);
 }
 
@@ -306,7 +297,7 @@ static bool attend(struct tcpu *t, enum vm_exit *why)
 		*why = VM_EXIT_HLT;
 		return true;
 	}
-	if (!s->intr_shadow) {
+	if (!s->intr_shadow && !t->debug.alone) {
 		if ((req & VCPU_REQ_NMI) && !s->nmi_masked)
 			deliver_nmi(t);
 		else if ((req & VCPU_REQ_INTR) && (s->rflags & FLAG_IF))
@@ -328,16 +319,20 @@ static void enter_code(struct tcpu *t, const u8 *stub, const u8 *pc)
 }
 
 /*
- * The instruction in an interrupt shadow runs without a poll before it; the
- * block after its own polls again.
+ * The instruction in an interrupt shadow, or one that was deferred to be run
+ * alone, runs without a poll before it; the block after its own polls again.
  */
 static void enter_in_shadow(struct tcpu *t)
 {
 	const struct stubs *stubs = &t->e->stubs;
+	bool mov_ss = t->v.x86.intr_shadow == X86_SHADOW_MOV_SS;
 	struct block *b;
 	bool global;
 
 	t->v.x86.intr_shadow = 0;
+	t->debug.alone = false;
+	if (unlikely(t->debug.armed) && debug_before(t, true, mov_ss))
+		return;
 	b = find_block(t, &global);
 	if (!b)
 		return;
@@ -367,6 +362,7 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->stale = false;
 		tcpu_set_rflags(t, v->x86.rflags);
 		tlb_flush_all(t);
+		t->debug = (struct debug){ 0 };
 		t->key = ~0u;
 	}
 	tcpu_set_rflags(t, v->x86.rflags);
@@ -376,7 +372,7 @@ enum vm_exit translate_run(struct vcpu *v)
 	for (;;) {
 		if (attend(t, &why))
 			break;
-		if (t->v.x86.intr_shadow)
+		if (t->v.x86.intr_shadow || t->debug.alone)
 			enter_in_shadow(t);
 		else
 			enter_next(t);

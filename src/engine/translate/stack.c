@@ -244,7 +244,7 @@ void stack_ret(struct trans *tr)
 		emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
 	else
 		emit_mov(e, T0, T1);
-	if (tr->key & (KEY_TF | KEY_STEPS) || n == 2) {
+	if ((tr->key & KEY_ALONE) || n == 2) {
 		flow_jump_t0(tr);
 		return;
 	}

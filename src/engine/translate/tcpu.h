@@ -123,7 +123,16 @@ struct tcpu {
 	struct x86_fault fault;
 	u8 world_depth;
 	bool stale; /* v->x86 was changed from outside */
-	bool step; /* a single-step trap follows the running instruction */
+
+	/* Debug registers; bit n of each stands for DRn. See debug.c. */
+	struct debug {
+		u32 word; /* debug_word() that the rest was made from */
+		u8 armed; /* whatever for */
+		u8 code, data, io; /* what for */
+		u8 hits; /* by the running instruction */
+		u8 held; /* by a MOV SS before it */
+		bool alone; /* the next instruction is to be run by itself */
+	} debug;
 
 	struct engine *e;
 	u32 key; /* mode of the code that runs now: see key.h */

@@ -5,11 +5,13 @@
  *
  * Entries are composed: guest virtual straight to host. A write entry exists
  * only where the D bit is set and no translated code lies, so that the first
- * write to a page comes through C. Pages of devices never get an entry.
+ * write to a page comes through C. Pages of devices, and those with a data
+ * breakpoint, never get an entry.
  * SDM 3A 4.10 "Caching Translation Information"
  */
 #include "base/fmt.h"
 #include "base/trace.h"
+#include "engine/translate/debug.h"
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
 #include "x86/paging.h"
@@ -152,6 +154,8 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	hva = gmem_hva(&t->e->vm->mem, w.gpa & PAGE_MASK, PAGE_SIZE);
 	if (!hva)
 		return 1;
+	if (unlikely(t->debug.data) && debug_watches(t, va))
+		return 0;
 	t->stats.tlb_fills++;
 	entry_clear(tlb, i);
 	tlb->read_tag[i] = page;

@@ -13,7 +13,11 @@
 #include "base/fmt.h"
 #include "base/trace.h"
 
+/* Room for a block, hot and cold. It ends early where the most demanding
+ * instruction might not fit any more. */
 #define BLOCK_HOST_BYTES KiB(16)
+#define INSN_HOST_BYTES KiB(1)
+#define INSN_COLD 12
 
 /* --- flags --- */
 
@@ -162,7 +166,7 @@ enum stop { STOP_FULL, STOP_END, STOP_CROSSES };
 static enum stop decode_run(struct trans *tr, const u8 *p, unsigned avail)
 {
 	unsigned max = tr->g->options.one_insn_blocks ||
-				       (tr->key & (KEY_TF | KEY_STEPS)) ?
+				       (tr->key & KEY_ALONE) ?
 			       1 :
 			       BLOCK_MAX_INSNS;
 	unsigned off = 0;
@@ -343,6 +347,11 @@ static void do_insn(struct trans *tr)
 		set_rflags_bit(tr, FLAG_IF, false);
 		return;
 	case X86_C_STI:
+		if (tr->n + 1 == tr->insn_count) {
+			trans_callout(tr, callout_sti_last);
+			tr->ended = true;
+			return;
+		}
 		if (!may_set_if(tr)) {
 			tr->end_after_next = true;
 			break;
@@ -510,6 +519,13 @@ static void emit_to(struct trans *tr, const struct segment_part *p)
 	tr->e.to_rx = -(s64)tr->g->rw_offset;
 }
 
+static bool is_full(const struct trans *tr)
+{
+	return tr->cold_count > TRANS_MAX_COLD - INSN_COLD ||
+	       emit_pc(&tr->e) - tr->b->host >
+		       (s64)(BLOCK_HOST_BYTES - 2 * INSN_HOST_BYTES);
+}
+
 static void emit_block(struct trans *tr, enum stop stop)
 {
 	u8 *poll = emit_entries(tr);
@@ -528,13 +544,8 @@ static void emit_block(struct trans *tr, enum stop stop)
 			break;
 		if (shadow || tr->end_polled)
 			break;
-	}
-	/* The shadow of a STI that came last reaches into the next block; one
-	 * in the shadow of another casts none, for IF was set. */
-	if (!tr->ended && !shadow && tr->end_after_next &&
-	    tr->i->cls == X86_C_STI) {
-		trans_callout(tr, callout_shadow);
-		tr->ended = true;
+		if (is_full(tr) && !tr->end_after_next)
+			break;
 	}
 	tr->b->guest_bytes = (u16)off;
 	tr->b->insn_count = (u16)(tr->n < tr->insn_count ? tr->n + 1 : tr->n);

@@ -101,7 +101,7 @@ static bool is_ldmxcsr(const struct x86_insn *i)
 	       (i->modrm >> 3 & 7) == 2;
 }
 
-/* To be aligned by the SDM; AMD's processors do not mind. */
+/* To be aligned by the SDM, while AMD's processors do not mind. */
 static bool is_sha(const struct x86_insn *i)
 {
 	return (i->map == MAP_0F38 && i->opcode >= 0xc8 && i->opcode < 0xce) ||
@@ -119,16 +119,15 @@ static void check_memory(struct run *r)
 	run_at(r, &in, last, &out);
 	if (out.end != NATIVE_DONE && out.end != NATIVE_OTHER)
 		complain(r, "reaches beyond mem_bytes", out.fault_addr);
-	if (!(i->attr & IA_ALIGN)) {
+	if (!(i->attr & IA_ALIGN) && !is_sha(i)) {
 		run_at(r, &in, last + 1, &out);
 		if (i->mem_acc &&
 		    (out.end != NATIVE_PF || out.fault_addr != (u64)r->end))
 			complain(r, "does not reach to mem_bytes", out.end);
 	}
 	run_at(r, &in, r->page + 64 + 1, &out);
-	if (out.end == NATIVE_GP ? !(i->attr & IA_ALIGN)
-				 : i->attr & IA_ALIGN &&
-					   out.end == NATIVE_DONE && !is_sha(i))
+	if (!is_sha(i) && out.end != NATIVE_OTHER &&
+	    (out.end == NATIVE_GP) != !!(i->attr & IA_ALIGN))
 		complain(r, "alignment", out.end);
 	check_access(r, &in, last, PROT_READ, ACC_W, "write access");
 	check_access(r, &in, last, PROT_NONE, ACC_RW, "access at all");

@@ -378,6 +378,14 @@ static bool needs_alignment(const ZydisDecodedInstruction *z)
 		return false;
 	case ZYDIS_MNEMONIC_CMPXCHG16B:
 		return true;
+	case ZYDIS_MNEMONIC_SHA1MSG1: /* AMD does not mind */
+	case ZYDIS_MNEMONIC_SHA1MSG2:
+	case ZYDIS_MNEMONIC_SHA1NEXTE:
+	case ZYDIS_MNEMONIC_SHA1RNDS4:
+	case ZYDIS_MNEMONIC_SHA256MSG1:
+	case ZYDIS_MNEMONIC_SHA256MSG2:
+	case ZYDIS_MNEMONIC_SHA256RNDS2:
+		return false;
 	default:
 		break;
 	}

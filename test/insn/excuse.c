@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * excuse.c - where the worlds may differ. Both of them get rid of the
+ * difference before the result is folded into a hash.
+ *
+ * Of the worlds, not of Doppel:
+ *
+ * - A page fault's P bit is always 1 for the kernel's addresses in Linux
+ *   (sanitize_error_code()); and in the guest, for the pages of its own
+ *   program, which are where Linux has none.
+ * - IRET to a less privileged ring changes null selectors 1 to 3 to 0. Between
+ *   an exception and Linux's signal handler there is one. SDM 2A "IRET"
+ *
+ * Of Doppel, where the architecture leaves it open and processors differ:
+ *
+ * - Which byte of an operand of many accesses faults first: FXSAVE, XSAVE,
+ *   FNSAVE and kin; and which operand of CMPS.
+ * - An operand that breaks two rules at once: SHA instructions with an operand
+ *   that is neither aligned nor present; SSE instructions with one that is
+ *   neither aligned nor canonical, in the stack segment.
+ */
+#include "bytes.h"
+#include "gen.h"
+
+static bool decode_at(const struct icase *c, const struct state *s,
+		      struct bytes *b)
+{
+	u64 off = s->rip - c->code_at;
+
+	if (s->rip < c->code_at || off >= c->code_bytes)
+		return false;
+	bytes_decode(b, c->code + off, c->code_bytes - (u32)off,
+		     s->cs == SEL_USER64);
+	return true;
+}
+
+/* FXSAVE, XSAVE.. ; FLDENV, FNSTENV, FRSTOR, FNSAVE ; CMPS */
+static bool has_many_accesses(const struct bytes *b)
+{
+	unsigned n = b->modrm >> 3 & 7;
+
+	if (b->vex)
+		return false;
+	if (b->map == 0 && (b->opcode == 0xa6 || b->opcode == 0xa7))
+		return true;
+	if (b->modrm >= 0xc0)
+		return false;
+	if (b->map == 0)
+		return (b->opcode == 0xd9 || b->opcode == 0xdd) &&
+		       (n == 4 || n == 6);
+	return b->map == 1 && ((b->opcode == 0xae && n != 2 && n != 3) ||
+			       (b->opcode == 0xc7 && n != 1));
+}
+
+static bool is_sha(const struct bytes *b)
+{
+	return !b->vex && ((b->map == 2 && b->opcode >= 0xc8 &&
+			    b->opcode <= 0xcd) ||
+			   (b->map == 3 && b->opcode == 0xcc));
+}
+
+static void excuse_fault(const struct icase *c, struct state *s)
+{
+	struct bytes b;
+
+	if (s->vector == 14 &&
+	    (s->cr2 >= 0x7ffffffff000 || s->cr2 < LOW_END))
+		s->error |= 1;
+	if (!decode_at(c, s, &b))
+		return;
+	if (s->vector == 14 && has_many_accesses(&b)) {
+		s->cr2 = 0;
+		s->error |= 1;
+	}
+	if ((s->vector == 13 || s->vector == 14) && is_sha(&b)) {
+		s->vector = 13;
+		s->error = 0;
+	}
+	if (s->vector == 12 && !s->error && b.map)
+		s->vector = 13;
+}
+
+void excuse(const struct icase *c, struct state *s)
+{
+	excuse_fault(c, s);
+	if (s->vector != 14)
+		s->cr2 = 0;
+	s->ds = s->ds < 4 ? 0 : s->ds;
+	s->es = s->es < 4 ? 0 : s->es;
+	s->fs = s->fs < 4 ? 0 : s->fs;
+	s->gs = s->gs < 4 ? 0 : s->gs;
+}
