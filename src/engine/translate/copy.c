@@ -153,6 +153,10 @@ static void emit_imm(struct trans *tr, const struct x86_insn *i)
 {
 	u64 v = i->imm;
 
+	/* A register in imm8[7:4]: eight there are outside of 64-bit mode. */
+	if ((i->attr & IA_IS4) && !in_long_code(tr))
+		v &= 0x7f;
+
 	for (unsigned k = 0; k < i->imm_len; k++, v >>= 8)
 		emit8(&tr->e, (u8)v);
 }
