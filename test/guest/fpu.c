@@ -221,6 +221,78 @@ static void x87_error(void)
 	}
 }
 
+/* Which instructions wait, with an error pending: SDM 1 8.3.12, 8.7. */
+static u8 fpu_image[512] __attribute__((aligned(64)));
+
+CODE(w_fld1, "fld1\n" STOP);
+CODE(w_fld, "fldl (" R("di") ")\n" STOP);
+CODE(w_fst, "fstl (" R("di") ")\n" STOP);
+CODE(w_fnop, "fnop\n" STOP);
+CODE(w_ffree, "ffree %st(3)\n" STOP);
+CODE(w_fincstp, "fincstp\n" STOP);
+CODE(w_fldcw, "fldcw (" R("di") ")\n" STOP);
+CODE(w_fldenv, "fldenv (" R("di") ")\n" STOP);
+CODE(w_frstor, "frstor (" R("di") ")\n" STOP);
+CODE(w_fcomi, "fcomi %st(1), %st\n" STOP);
+CODE(w_fsin, "fsin\n" STOP);
+CODE(w_fwait, "fwait\n" STOP);
+CODE(n_fnstcw, "fnstcw (" R("di") ")\n" STOP);
+CODE(n_fnstsw, "fnstsw (" R("di") ")\n" STOP);
+CODE(n_fnstenv, "fnstenv (" R("di") ")\n" STOP);
+CODE(n_fnsave, "fnsave (" R("di") ")\n" STOP);
+CODE(n_fxsave, "fxsave (" R("di") ")\n" STOP);
+CODE(n_fnclex, "fnclex\n" STOP);
+CODE(n_fninit, "fninit\n" STOP);
+CODE(n_sse, "addps %xmm0, %xmm0\n" STOP);
+CODE(n_cpuid, "xor %eax, %eax\n cpuid\n" STOP);
+
+static void raise_x87(void)
+{
+	u16 cw = 0x37b;
+
+	asm volatile("fninit; fldcw %0; fldz; fld1; fdiv %%st(1), %%st"
+		     :: "m"(cw));
+}
+
+static void waiting_instructions(void)
+{
+	static const struct {
+		const char *name;
+		const u8 *code;
+		bool waits;
+	} insn_tab[] = {
+		{ "fld1", w_fld1, true }, { "fld", w_fld, true },
+		{ "fst", w_fst, true }, { "fnop", w_fnop, true },
+		{ "ffree", w_ffree, true }, { "fincstp", w_fincstp, true },
+		{ "fldcw", w_fldcw, true }, { "fldenv", w_fldenv, true },
+		{ "frstor", w_frstor, true }, { "fcomi", w_fcomi, true },
+		{ "fsin", w_fsin, true }, { "fwait", w_fwait, true },
+		{ "fnstcw", n_fnstcw }, { "fnstsw", n_fnstsw },
+		{ "fnstenv", n_fnstenv }, { "fnsave", n_fnsave },
+		{ "fxsave", n_fxsave }, { "fnclex", n_fnclex },
+		{ "fninit", n_fninit }, { "addps", n_sse },
+		{ "cpuid", n_cpuid },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(insn_tab); i++) {
+		for (int ring = 0; ring <= 3; ring += 3) {
+			struct regs r;
+
+			context("%s ring %u", insn_tab[i].name, ring);
+			asm volatile("fninit; fnsave %0" : "=m"(fpu_image));
+			raise_x87();
+			regs_init(&r, insn_tab[i].code, ring);
+			r.rdi = ring ? user(fpu_image) : (ulong)fpu_image;
+			run(&r);
+			if (insn_tab[i].waits)
+				CHECK_TRAP(r, V_MF, 0);
+			else
+				CHECK_STOP(r);
+			asm volatile("fninit");
+		}
+	}
+}
+
 /* MMX instructions are waiting ones. */
 static void x87_error_mmx(void)
 {
@@ -228,6 +300,51 @@ static void x87_error_mmx(void)
 		struct regs r = run_code(c_mf_mmx, ring);
 
 		CHECK_TRAP(r, V_MF, 0);
+		asm volatile("fninit");
+	}
+}
+
+/* Of the control instructions, the loads wait and the stores do not. */
+#define X87_ERROR                                                              \
+	"fninit\n push $0x37b\n fldcw (" R("sp") ")\n pop " R("ax") "\n"       \
+	"fldz\n fld1\n fdiv %st(1), %st\n"
+CODE(c_mf_fldenv, X87_ERROR "fldenv (" R("di") ")\n" STOP);
+CODE(c_mf_frstor, X87_ERROR "frstor (" R("di") ")\n" STOP);
+CODE(c_mf_maskmovq, X87_ERROR "maskmovq %mm0, %mm1\n" STOP);
+CODE(c_mf_fnstenv, X87_ERROR "fnstenv (" R("di") ")\n" STOP);
+CODE(c_mf_fnsave, X87_ERROR "fnsave (" R("di") ")\n fwait\n" STOP);
+CODE(c_mf_fxrstor, X87_ERROR "fxrstor (" R("di") ")\n" STOP);
+
+static const struct wait_case {
+	const char *name;
+	const u8 *code;
+	unsigned vector;
+} wait_tab[] = {
+	{ "fldenv", c_mf_fldenv, V_MF },
+	{ "frstor", c_mf_frstor, V_MF },
+	{ "maskmovq", c_mf_maskmovq, V_MF },
+	{ "fnstenv", c_mf_fnstenv, V_STOP },
+	{ "fnsave", c_mf_fnsave, V_STOP },
+	{ "fxrstor", c_mf_fxrstor, V_STOP },
+};
+
+static void x87_error_control(void)
+{
+	static u8 image[512] __attribute__((aligned(16)));
+
+	for (unsigned i = 0; i < 2 * ARRAY_LEN(wait_tab); i++) {
+		const struct wait_case *w = &wait_tab[i / 2];
+		struct regs r;
+
+		context("%s, ring %u", w->name, i & 1 ? 3 : 0);
+		if (w->code == c_mf_fxrstor)
+			asm volatile("fninit; fxsave %0" : "+m"(image));
+		else
+			asm volatile("fninit; fnsave %0" : "+m"(image));
+		regs_init(&r, w->code, i & 1 ? 3 : 0);
+		r.rdi = i & 1 ? user(image) : (ulong)image;
+		run(&r);
+		CHECK_TRAP(r, w->vector, 0);
 		asm volatile("fninit");
 	}
 }
@@ -310,8 +427,12 @@ const struct test tests[] = {
 	{ "OSFXSR and OSXSAVE", os_support },
 	{ "XCR0", xcr0 },
 	{ "MF", x87_error },
+	{ "waiting instructions", waiting_instructions,
+	  "few of them look (SDM 1 8.7 \"Handling x87 FPU Exceptions\")" },
 	{ "MF by MMX", x87_error_mmx,
 	  "does not look (SDM 3A 12.5 \"Exceptions That Can Occur\")" },
+	{ "MF by control instructions", x87_error_control,
+	  "does not look (SDM 2A \"FLDENV\", #MF)" },
 	{ "XM", simd_error,
 	  "no SIMD exceptions (SDM 3A 6.15 \"Interrupt 19\")" },
 	{ "reserved bits of MXCSR", mxcsr,

@@ -508,6 +508,8 @@ CODE32(k_far, "lcall $0x23, $k_far_sub\n mov %eax, %ecx\n"
 CODE32(k_syscall, "syscall\n" STOP);
 CODE32(k_sysenter, "sysenter\n" STOP);
 
+static bool compat_null;
+
 static struct regs compat(const u8 *code, ulong ax, ulong flags)
 {
 	struct regs r;
@@ -525,7 +527,8 @@ static struct regs compat(const u8 *code, ulong ax, ulong flags)
 	r.rbx = 0xffffffff;
 	r.rflags |= flags;
 	/* Compatibility mode has real data segments. */
-	asm volatile("mov %0, %%ds; mov %0, %%es" :: "r"(SEL_USER_DATA));
+	asm volatile("mov %0, %%ds; mov %0, %%es"
+		     :: "r"(compat_null ? 0 : SEL_USER_DATA));
 	run(&r);
 	return r;
 }
@@ -598,6 +601,38 @@ static void compatibility_rights(void)
 	}
 }
 
+/* Data segments count again there: null ones are #GP(0). */
+CODE32(k_load, "mov (%edi), %eax\n" STOP);
+CODE32(k_load_ss, "mov %ss:(%edi), %eax\n" STOP);
+CODE32(k_store_es, "stosb\n" STOP);
+CODE32(k_null_ds, "xor %edx, %edx\n mov %edx, %ds\n mov (%edi), %eax\n" STOP);
+CODE32(k_zeros, ".skip 4096\n" STOP); /* add %al, (%eax) */
+
+static void compatibility_null(void)
+{
+	struct regs r;
+
+	r = compat(k_load, 0, 0);
+	CHECK_STOP(r);
+	CHECK_EQ((u32)r.rax, 0xcccccccc);
+	r = compat(k_null_ds, 0, 0);
+	CHECK_TRAP(r, V_GP, 0);
+	CHECK_EQ(r.rip, (ulong)k_null_ds + 4);
+	compat_null = true;
+	r = compat(k_load, 0, 0);
+	CHECK_TRAP(r, V_GP, 0);
+	r = compat(k_store_es, 0, 0);
+	CHECK_TRAP(r, V_GP, 0);
+	r = compat(k_load_ss, 0, 0);
+	CHECK_STOP(r);
+	r = compat(k_zeros, (ulong)buffer, 0);
+	CHECK_TRAP(r, V_GP, 0);
+	CHECK_EQ(r.rip, (ulong)k_zeros);
+	compat_null = false;
+	r = compat(k_zeros, (ulong)buffer, 0);
+	CHECK_STOP(r);
+}
+
 /* AMD has SYSCALL there and no SYSENTER; Intel the reverse. */
 static void compatibility_syscall(void)
 {
@@ -654,6 +689,8 @@ const struct test tests[] = {
 #ifdef __x86_64__
 	{ "compatibility mode", compatibility_mode },
 	{ "compatibility mode: LAR and kin", compatibility_rights },
+	{ "compatibility mode: null segments", compatibility_null,
+	  "no null checks on access (SDM 3A 5.4.1)" },
 	{ "compatibility mode: SYSCALL", compatibility_syscall },
 	{ "compatibility mode: SYSENTER", compatibility_sysenter,
 	  "executes it as AMD (APM 3 \"SYSENTER\": #UD in long mode)" },

@@ -250,6 +250,7 @@ static void xsave_parts(void)
 }
 
 CODE(c_nothing, STOP);
+CODE(c_fwait, "fwait\n" STOP);
 CODE(c_xsave, "mov $-1, %eax\n mov $-1, %edx\n xsave (%rdi)\n" STOP);
 CODE(c_xrstor, "mov $-1, %eax\n mov $-1, %edx\n xrstor (%rdi)\n" STOP);
 
@@ -394,6 +395,40 @@ static void services_between(void)
 	}
 }
 
+/* An x87 error that is pending waits for the guest's own next instruction. */
+static void error_between(void)
+{
+	u16 cw = 0x37b;
+	struct regs r;
+
+	prepare();
+	for (unsigned i = 0; i < 20; i++) {
+		context("round %u", i);
+		asm volatile("fninit; fldcw %0; fldz; fld1; fdiv %%st(1), %%st"
+			     :: "m"(cw));
+		cpuid(0);
+		outb(0x80, 0);
+		(void)apic_read(APIC_ID);
+		(void)rdmsr(MSR_PAT);
+		write_cr3(read_cr3());
+		map_new(LAB + i * PAGE);
+		*(volatile u8 *)(LAB + i * PAGE) = 0xc3;
+		((void (*)(void))(LAB + i * PAGE))();
+		r = run_code(c_nothing, 3);
+		CHECK_STOP(r);
+		asm volatile("fxsave64 %0" : "=m"(image));
+		CHECK_EQ(image[2] & 0x84, 0x84);
+		r = run_code(c_fwait, 3);
+		CHECK_TRAP(r, V_MF, 0);
+		/* Put back by FXRSTOR, it is pending again. */
+		asm volatile("fnclex; fxrstor64 %0" :: "m"(image));
+		cpuid(0);
+		r = run_code(c_fwait, 0);
+		CHECK_TRAP(r, V_MF, 0);
+		asm volatile("fninit");
+	}
+}
+
 /* Code that is new every time: whoever translates it must be discreet too. */
 static void new_code_between(void)
 {
@@ -507,6 +542,7 @@ const struct test tests[] = {
 	{ "interrupts in between", interrupts_between },
 	{ "page faults in between", faults_between },
 	{ "devices and services in between", services_between },
+	{ "an x87 error in between", error_between },
 	{ "new code in between", new_code_between },
 	{ "rounding", rounding },
 	{ "x87 pointers", x87_pointers },

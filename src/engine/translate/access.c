@@ -147,6 +147,16 @@ static void tlb_index(struct trans *tr)
 {
 	struct emit *e = &tr->e;
 
+	if (tr->g->fast_pext) {
+		/* pext %gs:tlb_index_mask, %r10, %r11 */
+		static const u8 pext[] = { 0x65, 0xc4, 0x62, 0xaa,
+					   0xf5, 0x1c, 0x25 };
+
+		for (unsigned k = 0; k < sizeof(pext); k++)
+			emit8(e, pext[k]);
+		emit32(e, GS(tlb_index_mask));
+		return;
+	}
 	emit_mov(e, T1, T0);
 	/* shr $12, %r11 */
 	emit8(e, 0x49);

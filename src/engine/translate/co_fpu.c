@@ -545,6 +545,7 @@ static enum callout_result co_fldenv(struct tcpu *t, struct callout *c)
 	gva_t lin;
 	enum callout_result r = env_begin(t, c);
 
+	/* Unlike those that save, the loads wait. */
 	if (r == CALLOUT_NEXT)
 		r = fpu_wait(t);
 	if (r != CALLOUT_NEXT)

@@ -99,6 +99,7 @@ struct tcpu {
 	u64 shadow_limit; /* RSP below this: the shadow stack is full */
 	u64 scratch[2]; /* values carried across a TLB check */
 	struct tcpu *self;
+	u64 tlb_index_mask; /* for PEXT */
 
 	/* Offsets from lo to hi may be accessed; none if lo > hi. [0]: read,
 	 * [1]: write. */

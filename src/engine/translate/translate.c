@@ -63,6 +63,27 @@ static bool shifts_overwrite(void)
 	return true;
 }
 
+/* AMD's processors before family 19h (Zen 3) have PEXT in microcode, which
+ * takes hundreds of cycles. */
+static bool has_fast_pext(void)
+{
+	struct x86_cpuid_regs r;
+	u32 family;
+
+	host_cpuid(0, 0, &r);
+	if (r.eax < 7)
+		return false;
+	host_cpuid(7, 0, &r);
+	if (!(r.ebx & BIT(8)))
+		return false;
+	host_cpuid(0, 0, &r);
+	if (r.ebx != 0x68747541) /* "Auth" enticAMD */
+		return true;
+	host_cpuid(1, 0, &r);
+	family = (r.eax >> 8 & 15) + (r.eax >> 20 & 0xff);
+	return family >= 0x19;
+}
+
 static void translate_vm_fini(struct vm *vm)
 {
 	struct engine *e = vm->engine_vm;
@@ -109,6 +130,7 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 	rc = stubs_make(e);
 	BUG_ON(rc);
 	e->shifts_overwrite_flags = shifts_overwrite();
+	e->fast_pext = has_fast_pext();
 	rc = -EMFILE;
 	if (!fault_register(e)) {
 		err_set(err, rc, "too many machines in one process");
@@ -157,6 +179,7 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 	struct tcpu *t = tcpu_of(v);
 
 	t->self = t;
+	t->tlb_index_mask = (u64)(TLB_ENTRIES - 1) << PAGE_SHIFT;
 	t->e = v->vm->engine_vm;
 	t->stale = true;
 	t->mem = (struct x86_mem){ .read = cpu_read,
