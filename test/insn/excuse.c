@@ -14,7 +14,9 @@
  * Of Doppel, where the architecture leaves it open and processors differ:
  *
  * - Which byte of an operand of many accesses faults first: FXSAVE, XSAVE,
- *   FNSAVE and kin; and which operand of CMPS.
+ *   FNSAVE and kin, far transfers and IRET; and which operand of CMPS. The
+ *   same for an XRSTOR image that is invalid as well as not all there, and
+ *   for an operand that partly is not present and partly beyond the limit.
  * - An operand that breaks two rules at once: SHA instructions with an operand
  *   that is neither aligned nor present; SSE instructions with one that is
  *   neither aligned nor canonical, in the stack segment.
@@ -41,7 +43,9 @@ static bool has_many_accesses(const struct bytes *b)
 
 	if (b->vex)
 		return false;
-	if (b->map == 0 && (b->opcode == 0xa6 || b->opcode == 0xa7))
+	if (b->map == 0 &&
+	    (b->opcode == 0xa6 || b->opcode == 0xa7 || b->opcode == 0x9a ||
+	     b->opcode == 0xea || (b->opcode >= 0xca && b->opcode <= 0xcf)))
 		return true;
 	if (b->modrm >= 0xc0)
 		return false;
@@ -50,6 +54,12 @@ static bool has_many_accesses(const struct bytes *b)
 		       (n == 4 || n == 6);
 	return b->map == 1 && ((b->opcode == 0xae && n != 2 && n != 3) ||
 			       (b->opcode == 0xc7 && n != 1));
+}
+
+static bool is_xrstor(const struct bytes *b)
+{
+	return !b->vex && b->map == 1 && b->opcode == 0xae &&
+	       (b->modrm & 0x38) == 0x28;
 }
 
 static bool is_sha(const struct bytes *b)
@@ -68,9 +78,17 @@ static void excuse_fault(const struct icase *c, struct state *s)
 		s->error |= 1;
 	if (!decode_at(c, s, &b))
 		return;
-	if (s->vector == 14 && has_many_accesses(&b)) {
-		s->cr2 = 0;
-		s->error |= 1;
+	if (has_many_accesses(&b)) {
+		bool either = is_xrstor(&b) || !c->long_mode;
+
+		if (s->vector == 14 || (s->vector == 13 && either))
+			s->cr2 = 0;
+		if (s->vector == 14)
+			s->error |= 1;
+		if (either && (s->vector == 13 || s->vector == 14)) {
+			s->vector = 14;
+			s->error = 0;
+		}
 	}
 	if ((s->vector == 13 || s->vector == 14) && is_sha(&b)) {
 		s->vector = 13;

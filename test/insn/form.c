@@ -68,7 +68,9 @@ static void plan_vex(struct gen *g, struct form *f)
 	if (g->cfg->skip & BIT(f->l1 ? f->row->v256feat : f->row->vfeat))
 		return;
 	f->vex = true;
-	if (chance(g, attr & W1 ? 70 : 25))
+	/* VPERMQ, VPERMPD: AMD's processors carry out W0, against the manual;
+	 * Doppel follows the manual. */
+	if (chance(g, attr & W1 ? (attr & L1ONLY ? 100 : 70) : 25))
 		f->rex |= 8;
 	f->vvvv = 0;
 	if (attr & NDS || (attr & VSCALAR && !f->mem) || chance(g, 3))

@@ -41,6 +41,7 @@ static bool hidden_vex(const struct bytes *r)
 		       (op >= 0xe0 && op <= 0xef);
 	case 3:
 		return (op >= 0x30 && op <= 0x33) || op == 0xde ||
+		       (op <= 1 && !r->w) || /* VPERMQ: see form.c */
 		       /* FMA4, which some processors have in secret */
 		       (op >= 0x5c && op <= 0x5f) || (op >= 0x68 && op <= 0x7f);
 	}

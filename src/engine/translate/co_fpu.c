@@ -28,6 +28,8 @@
 #define FX_MXCSR_MASK 28u
 #define FX_XMM 160u
 
+#define MXCSR_INITIAL 0x1f80u
+
 static u32 get32(const u8 *p)
 {
 	u32 v;
@@ -235,6 +237,8 @@ static void keep_high(struct fpu_image *img, u64 rfbm)
 	clear_initial(&now, rfbm & ~get64(now.header));
 	rfbm &= XCR0_SSE | XCR0_AVX;
 	clear_initial(img, rfbm & ~bv);
+	if ((comp & XCOMP_COMPACT) && (rfbm & ~bv & XCR0_SSE))
+		put32(img->legacy + FX_MXCSR, MXCSR_INITIAL);
 	copy_high(img, &now, rfbm);
 	put64(img->header, bv | rfbm);
 	if (comp & XCOMP_COMPACT)
@@ -329,9 +333,9 @@ static bool image_valid(const struct fpu_image *img, u64 xcr0, u64 rfbm)
 	for (unsigned k = 16; k < XSAVE_HEADER; k++)
 		if ((comp & XCOMP_COMPACT) && img->header[k])
 			return false;
-	if (!(rfbm & (XCR0_SSE | XCR0_AVX)))
-		return true;
-	if ((comp & XCOMP_COMPACT) && !(rfbm & XCR0_SSE))
+	/* Is MXCSR loaded? */
+	if (comp & XCOMP_COMPACT ? !(rfbm & bv & XCR0_SSE) :
+				   !(rfbm & (XCR0_SSE | XCR0_AVX)))
 		return true;
 	return mxcsr_valid(get32(img->legacy + FX_MXCSR));
 }
@@ -355,7 +359,13 @@ static enum callout_result co_xrstor(struct tcpu *t, struct callout *c)
 		return callout_fault(t, &f);
 	if (lin & 63)
 		return callout_gp(t);
-	if (mem_read(t, lin, &img, n, callout_acc(t), &f))
+	/* The compacted form is not read beyond what is loaded. */
+	if (mem_read(t, lin, &img, XSAVE_BASE, callout_acc(t), &f))
+		return callout_fault(t, &f);
+	if (get64(img.header + 8) & XCOMP_COMPACT)
+		n = image_bytes(rfbm & get64(img.header));
+	if (mem_read(t, lin + XSAVE_BASE, img.ymm_high, n - XSAVE_BASE,
+		     callout_acc(t), &f))
 		return callout_fault(t, &f);
 	if (!image_valid(&img, s->xcr0, rfbm))
 		return callout_gp(t);

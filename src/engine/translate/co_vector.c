@@ -122,6 +122,13 @@ static unsigned maskmov_bytes(const struct x86_insn *i)
 	return i->opcode & 1 ? 8 : 4;
 }
 
+/* The offset of an element, which wraps around with the address size. */
+static u64 element_offset(const struct x86_insn *i, u64 off, unsigned bytes)
+{
+	off += bytes;
+	return i->adsize == 8 ? off : i->adsize == 4 ? (u32)off : (u16)off;
+}
+
 static enum callout_result co_vmaskmov(struct tcpu *t, struct callout *c)
 {
 	const struct x86_insn *i = &c->insn;
@@ -142,8 +149,8 @@ static enum callout_result co_vmaskmov(struct tcpu *t, struct callout *c)
 	for (unsigned k = 0; k < vl / n; k++) {
 		if (!sign_of(element(&img, i->vvvv, n, k), n))
 			continue;
-		if (callout_linear(t, i->seg, off + (u64)k * n, n, store, &lin,
-				   &f) ||
+		if (callout_linear(t, i->seg, element_offset(i, off, k * n), n,
+				   store, &lin, &f) ||
 		    (store ? mem_probe(t, lin, n, acc | X86_ACC_WRITE, &f) :
 			     mem_read(t, lin, &v[k], n, acc, &f)))
 			return callout_fault(t, &f);
@@ -156,8 +163,8 @@ static enum callout_result co_vmaskmov(struct tcpu *t, struct callout *c)
 		if (!sign_of(element(&img, i->vvvv, n, k), n))
 			continue;
 		v[k] = element(&img, i->reg, n, k);
-		if (callout_linear(t, i->seg, off + (u64)k * n, n, true, &lin,
-				   &f) ||
+		if (callout_linear(t, i->seg, element_offset(i, off, k * n), n,
+				   true, &lin, &f) ||
 		    mem_write(t, lin, &v[k], n, acc, &f))
 			return callout_fault(t, &f);
 	}

@@ -153,6 +153,10 @@ static void emit_imm(struct trans *tr, const struct x86_insn *i)
 {
 	u64 v = i->imm;
 
+	/* A register in imm8[7:4]: eight there are outside of 64-bit mode. */
+	if ((i->attr & IA_IS4) && !in_long_code(tr))
+		v &= 0x7f;
+
 	for (unsigned k = 0; k < i->imm_len; k++, v >>= 8)
 		emit8(&tr->e, (u8)v);
 }
@@ -259,6 +263,26 @@ static void emit_legacy(struct trans *tr, const struct x86_insn *i,
 	emit_imm(tr, i);
 }
 
+/* VZEROUPPER and VZEROALL outside of 64-bit mode: of eight registers. */
+static bool emit_vzero(struct trans *tr, const struct x86_insn *i)
+{
+	struct emit *e = &tr->e;
+
+	if (!(i->attr & IA_VEX) || i->map != MAP_0F || i->opcode != 0x77 ||
+	    in_long_code(tr))
+		return false;
+	for (unsigned r = 0; r < 8; r++) {
+		/* vmovaps %xmm, %xmm or vxorps %ymm, %ymm, %ymm */
+		bool all = i->attr & IA_VL256;
+
+		emit8(e, 0xc5);
+		emit8(e, (u8)(all ? 0x84 | (~r & 15) << 3 : 0xf8));
+		emit8(e, all ? 0x57 : 0x28);
+		emit8(e, (u8)(0xc0 | r << 3 | r));
+	}
+	return true;
+}
+
 void copy_insn(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
@@ -271,7 +295,7 @@ void copy_insn(struct trans *tr)
 		    (!mem && is_high_byte(i, i->rm_kind, i->rm));
 	bool swap = false, swap_rsp = false;
 
-	if (emit_reencoded(tr, i))
+	if (emit_reencoded(tr, i) || emit_vzero(tr, i))
 		return;
 	if (!high) {
 		if (is_gpr(i->reg_kind)) {
