@@ -71,6 +71,10 @@ static u32 key_of(const struct x86_state *s)
 		    (s->seg[X86_CS].attr & SEG_READABLE))
 			k |= KEY_FLAT;
 	}
+	/* IP wraps before it meets the usual limit of 16-bit segments. */
+	if (!(k & KEY_CODE64) && s->seg[X86_CS].limit != 0xffffffff &&
+	    !(s->seg[X86_CS].limit == 0xffff && !(k & KEY_CODE32)))
+		k |= KEY_LIMIT;
 	if (real)
 		k |= KEY_REAL;
 	if (x86_is_real(s))

@@ -74,7 +74,7 @@ static bool crosses(struct tcpu *t, gpa_t gpa)
  * The block at rip, translated if need be; NULL when a fault was delivered
  * instead or the VM is being killed. *@global: its page is.
  */
-static struct block *find_block(struct tcpu *t, bool *global)
+static struct block *find_any_block(struct tcpu *t, bool *global)
 {
 	struct engine *e = t->e;
 	gpa_t gpa, gpa2 = ~0ull;
@@ -112,6 +112,24 @@ static struct block *find_block(struct tcpu *t, bool *global)
 			return b;
 	}
 	return translate(t, gpa, lin, gpa2, t->key);
+}
+
+/*
+ * The same, if it lies within the code segment. Only in segments with an
+ * unusual limit, whose blocks are of one instruction, can its end lie beyond.
+ */
+static struct block *find_block(struct tcpu *t, bool *global)
+{
+	struct block *b = find_any_block(t, global);
+	struct x86_fault f;
+
+	if (b && unlikely(b->key & KEY_LIMIT) &&
+	    t->v.x86.rip + b->guest_bytes - 1 > t->v.x86.seg[X86_CS].limit) {
+		x86_gp(&f);
+		fetch_fault(t, &f);
+		return NULL;
+	}
+	return b;
 }
 
 static u64 enter_block(struct tcpu *t, struct block *b)
