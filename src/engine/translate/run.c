@@ -210,9 +210,31 @@ u64 run_poll(struct tcpu *t, struct block *b)
 	return run_next(t);
 }
 
+/*
+ * A jump out of the code segment faults at the jump; running on out of it, at
+ * what would be next. Blocks are of one instruction here, and rip is its.
+ */
+static bool jumps_out(struct tcpu *t, gva_t va)
+{
+	struct x86_fault f;
+	struct block *b;
+	bool global;
+
+	if (!(t->key & KEY_LIMIT) || va <= t->v.x86.seg[X86_CS].limit)
+		return false;
+	b = find_any_block(t, &global);
+	if (!b || va == (u32)(t->v.x86.rip + b->guest_bytes))
+		return false;
+	x86_gp(&f);
+	fault_deliver(t, &f);
+	return true;
+}
+
 u64 run_jump_plain(struct tcpu *t, gva_t va)
 {
 	t->stats.jump_misses++;
+	if (jumps_out(t, va))
+		return run_next(t);
 	set_rip(t, va);
 	if (t->key & KEY_ALONE)
 		debug_after_native(t);
