@@ -105,7 +105,7 @@ static void plan(struct gen *g, struct form *f)
 		f->lock = true;
 	if (attr & REPX && chance(g, 65))
 		f->rep = chance(g, 70) ? 0xf3 : 0xf2;
-	else if (!row->map && chance(g, 1))
+	else if (!row->map && row->setup != SU_LOOP && chance(g, 1))
 		f->rep = chance(g, 50) ? 0xf3 : 0xf2;
 }
 
