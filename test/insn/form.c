@@ -102,8 +102,9 @@ static void plan(struct gen *g, struct form *f)
 	f->osz = attr & OSZ && chance(g, 25);
 	if (attr & LOCK && f->mem)
 		f->lock = chance(g, 25);
-	else if (!f->vex && chance(g, 1))
-		f->lock = true;
+	else if (!f->vex && !(attr & BAD) && row->setup != SU_SELECTOR &&
+		 chance(g, 1))
+		f->lock = true; /* #UD; but AMD's VERW, MOV CR take it */
 	if (attr & REPX && chance(g, 65))
 		f->rep = chance(g, 70) ? 0xf3 : 0xf2;
 	else if (!row->map && row->setup != SU_LOOP && chance(g, 1))
