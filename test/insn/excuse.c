@@ -17,6 +17,7 @@
  *   FNSAVE and kin, far transfers and IRET; and which operand of CMPS. The
  *   same for an XRSTOR image that is invalid as well as not all there, and
  *   for an operand that partly is not present and partly beyond the limit.
+ * - What POPA has popped when a later slot faults.
  * - An operand that breaks two rules at once: SHA instructions with an operand
  *   that is neither aligned nor present; SSE instructions with one that is
  *   neither aligned nor canonical, in the stack segment.
@@ -112,8 +113,10 @@ static void excuse_fault(const struct icase *c, struct state *s)
 		s->error |= 1;
 	if (!decode_at(c, s, &b))
 		return;
+	if (s->vector == 12 && !s->error && (b.map || !c->long_mode))
+		s->vector = 13;
 	if (has_many_accesses(&b)) {
-		bool either = is_xrstor(&b) || !c->long_mode;
+		bool either = is_xrstor(&b) || !b.map || !c->long_mode;
 
 		if (s->vector == 14 || (s->vector == 13 && either))
 			s->cr2 = 0;
@@ -128,8 +131,9 @@ static void excuse_fault(const struct icase *c, struct state *s)
 		s->vector = 13;
 		s->error = 0;
 	}
-	if (s->vector == 12 && !s->error && (b.map || !c->long_mode))
-		s->vector = 13;
+	if (b.map == 0 && b.opcode == 0x61 && s->vector != 3)
+		for (unsigned r = 0; r < 8; r++)
+			s->gpr[r] = r == RSP ? s->gpr[r] : 0;
 	if (!c->long_mode && s->vector == 14 && s->cr2 >= 0xfffff000 &&
 	    s->cr2 <= 0xffffffff) {
 		s->vector = 13;

@@ -90,7 +90,8 @@ static void plan(struct gen *g, struct form *f)
 	f->reg = row->ext ? pick_of_set(g, row->ext) : pick_operand(g);
 	f->rm = pick_operand(g);
 	f->mem = attr & M && !(attr & REG) && (attr & MEM || chance(g, 60));
-	if (chance(g, 1))
+	/* 0F 01 has instructions in its register forms that are hidden. */
+	if (chance(g, 1) && !(attr & BAD))
 		f->mem = !f->mem && attr & M;
 	plan_vex(g, f);
 	if (!f->vex && g->long_mode) {

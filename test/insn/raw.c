@@ -78,6 +78,8 @@ static bool hidden_0f(const struct bytes *r)
 		return hidden_0fae(r);
 	case 0xc7:
 		return n != 1 || r->modrm >= 0xc0;
+	case 0x20: case 0x22: /* LOCK MOV CR0 is CR8 on AMD's processors */
+		return r->lock;
 	case 0x2b: case 0x78: case 0x79: /* SSE4A */
 		return r->rep || r->p66;
 	}
