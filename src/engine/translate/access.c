@@ -206,6 +206,8 @@ void access_operand(struct trans *tr, unsigned bytes, unsigned acc)
 {
 	flags_need_saved(tr);
 	access_offset(tr);
+	if (x87_is_noted(tr->i))
+		x87_note_offset(tr);
 	access_segment(tr, tr->i->seg, bytes, acc);
 	access_check(tr, bytes, acc);
 }

@@ -30,6 +30,19 @@
 
 #define MXCSR_INITIAL 0x1f80u
 
+static u16 get16(const u8 *p)
+{
+	u16 v;
+
+	__builtin_memcpy(&v, p, 2);
+	return v;
+}
+
+static void put16(u8 *p, u16 v)
+{
+	__builtin_memcpy(p, &v, 2);
+}
+
 static u32 get32(const u8 *p)
 {
 	u32 v;
@@ -123,67 +136,18 @@ enum callout_result fpu_wait(struct tcpu *t)
 	return callout_fault(t, &f);
 }
 
-/*
- * The guest's rip for an x87 instruction pointer into the code cache. Which
- * page it was on when it ran is not remembered: taken to be the present one.
- */
-static u64 guest_fip(const struct tcpu *t, const u8 *fip)
-{
-	const struct block *b = cache_find(t->e, fip);
-	u64 rip;
-
-	if (!b)
-		return 0;
-	rip = t->code_base + (b->gpa & ~PAGE_MASK);
-	for (unsigned k = 0; k < b->meta_count; k++)
-		if (b->host + b->meta[k].host <= fip)
-			rip = t->code_base + (b->gpa & ~PAGE_MASK) +
-			      b->meta[k].guest;
-	return rip;
-}
-
-/*
- * The guest's address for an x87 operand pointer, of which the lower half is
- * enough to find it: the access came by the TLB, where its page most likely
- * still is. 0 if not.
- */
-static u64 guest_fdp(const struct tcpu *t, u64 fdp)
-{
-	for (unsigned m = 0; m < MMU_COUNT; m++) {
-		const struct tlb *tlb = &t->tlb[m];
-
-		for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-			u64 page = tlb->read_tag[i];
-
-			if ((u32)tlb->host[i] == ((u32)fdp & (u32)PAGE_MASK) &&
-			    (page >> PAGE_SHIFT) % TLB_ENTRIES == i)
-				return page | (fdp & ~PAGE_MASK);
-		}
-	}
-	return 0;
-}
-
-/* Leads host addresses back to the guest's. Pointers that it has loaded
- * itself stay. */
-static void guest_pointers(const struct tcpu *t, u64 *fip, u64 *fdp)
-{
-	const u8 *pc = (const u8 *)(uintptr_t)*fip;
-
-	if (!cache_holds(t->e, pc))
-		return;
-	*fip = guest_fip(t, pc);
-	*fdp = guest_fdp(t, *fdp);
-}
-
 /* Cleans the legacy region, saved in the 64-bit form; then brings it into the
  * form that the instruction has without REX.W. */
 static void clean_legacy(const struct tcpu *t, u8 *img, bool wide)
 {
-	u64 fip = get64(img + FX_FIP), fdp = get64(img + FX_FDP);
+	struct x87_pointers p = { .fip = get64(img + FX_FIP),
+				  .fdp = get64(img + FX_FDP),
+				  .fop = get16(img + FX_FOP) };
 
-	guest_pointers(t, &fip, &fdp);
-	put64(img + FX_FIP, wide ? fip : (u32)fip);
-	put64(img + FX_FDP, wide ? fdp : (u32)fdp);
+	x87_guest_pointers(t, &p, true);
+	put16(img + FX_FOP, p.fop);
+	put64(img + FX_FIP, wide ? p.fip : (u32)p.fip | (u64)p.fcs << 32);
+	put64(img + FX_FDP, wide ? p.fdp : (u32)p.fdp | (u64)p.fds << 32);
 }
 
 static bool mxcsr_valid(u32 mxcsr)
@@ -466,7 +430,10 @@ static enum callout_result co_fxrstor(struct tcpu *t, struct callout *c)
 /* SDM 1 8.1.10 "Saving the x87 FPU's State with FSTENV/FNSTENV and
  * FSAVE/FNSAVE": offsets in the 32-bit form. */
 #define ENV_FIP 12u
+#define ENV_FCS 16u
+#define ENV_FOP 18u
 #define ENV_FDP 20u
+#define ENV_FDS 24u
 
 static enum callout_result env_begin(struct tcpu *t, struct callout *c)
 {
@@ -492,18 +459,20 @@ static void narrow_env(u8 *buf, unsigned n)
 		buf[k] = buf[14 + k];
 }
 
-/* Here the pointers have 32 bits: enough to tell the code cache's. */
 static void clean_env(const struct tcpu *t, u8 *buf)
 {
-	u64 fip = get32(buf + ENV_FIP), fdp = get32(buf + ENV_FDP);
-	u64 rx = (u64)(uintptr_t)t->e->code.rx;
-	u64 in_cache = rx + (u32)(fip - rx);
+	struct x87_pointers p = { .fip = get32(buf + ENV_FIP),
+				  .fdp = get32(buf + ENV_FDP),
+				  .fop = get16(buf + ENV_FOP),
+				  .fcs = get16(buf + ENV_FCS),
+				  .fds = get16(buf + ENV_FDS) };
 
-	if (cache_holds(t->e, (const u8 *)(uintptr_t)in_cache))
-		fip = in_cache;
-	guest_pointers(t, &fip, &fdp);
-	put32(buf + ENV_FIP, (u32)fip);
-	put32(buf + ENV_FDP, (u32)fdp);
+	x87_guest_pointers(t, &p, false);
+	put32(buf + ENV_FIP, (u32)p.fip);
+	put32(buf + ENV_FDP, (u32)p.fdp);
+	put16(buf + ENV_FOP, p.fop);
+	put16(buf + ENV_FCS, p.fcs);
+	put16(buf + ENV_FDS, p.fds);
 }
 
 static enum callout_result co_fnstenv(struct tcpu *t, struct callout *c)

@@ -15,6 +15,15 @@ struct fpu_image {
 void fpu_save(struct fpu_image *img, u64 rfbm);
 void fpu_load(const struct fpu_image *img, u64 rfbm);
 
+struct x87_pointers {
+	u64 fip, fdp;
+	u16 fop, fcs, fds;
+};
+/* Leads host addresses back to the guest's; @wide: they have 64 bits, not 32.
+ * (x87.c) */
+void x87_guest_pointers(const struct tcpu *t, struct x87_pointers *p,
+			bool wide);
+
 /*
  * Waits for x87 exceptions as the instruction that is carried out would. In C
  * it must be asked first: the same exception would strike the monitor.

@@ -99,6 +99,13 @@ struct tcpu {
 	u64 shadow_limit; /* RSP below this: the shadow stack is full */
 	u64 scratch[2]; /* values carried across a TLB check */
 	struct tcpu *self;
+
+	/* The last x87 instruction but for control ones: see x87.c. */
+	struct {
+		u64 page; /* .code_base when it ran */
+		u64 operand; /* the last memory operand's offset */
+		u32 what;
+	} x87;
 	u64 tlb_index_mask; /* for PEXT */
 
 	/* Offsets from lo to hi may be accessed; none if lo > hi. [0]: read,

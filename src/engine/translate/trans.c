@@ -235,6 +235,13 @@ static void do_lea(struct trans *tr)
 	store_guest(tr, i->reg, T0, i->opsize);
 }
 
+/* An x87 store that raises an exception stores nothing, but does not fault:
+ * the next x87 instruction does. Then the old bytes must be there. */
+static unsigned access_of(const struct x86_insn *i)
+{
+	return i->attr & IA_X87 && i->mem_acc & ACC_W ? ACC_RW : i->mem_acc;
+}
+
 static void do_copy(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
@@ -247,11 +254,14 @@ static void do_copy(struct trans *tr)
 	if ((i->attr & IA_MEM) && (i->attr & IA_NOACCESS))
 		return;
 	if (touches_memory(i))
-		access_operand(tr, i->mem_bytes ? i->mem_bytes : 1, i->mem_acc);
+		access_operand(tr, i->mem_bytes ? i->mem_bytes : 1,
+			       access_of(i));
 	if (i->flags_read || (i->flags_written && !overwrites_flags(tr, i)))
 		flags_need_host(tr);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
 	copy_insn(tr);
+	if (x87_is_noted(i))
+		x87_note(tr);
 	if (i->flags_written)
 		tr->flags = FLAGS_HOST;
 	access_end(tr);
@@ -679,7 +689,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, u32 key,
 	emit_to(tr, &seg->hot);
 	tr->i = NULL;
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
-	tr->too_long = false;
+	tr->too_long = tr->x87_page_noted = false;
 	tr->cold_count = tr->meta_count = tr->insn_count = 0;
 }
 

@@ -52,6 +52,7 @@ struct trans {
 	bool end_after_next; /* STI: the same, one instruction later */
 	bool too_long; /* the last instruction has more than 15 bytes */
 	bool failed;
+	bool x87_page_noted;
 
 	struct cold cold[TRANS_MAX_COLD];
 	unsigned cold_count;
@@ -113,6 +114,11 @@ void stack_leave(struct trans *tr);
 /* Pushes scratch[0]. */
 void stack_push_scratch(struct trans *tr, unsigned bytes);
 void stack_pushf(struct trans *tr);
+
+/* --- x87.c --- what FIP, FDP and FOP are to tell */
+bool x87_is_noted(const struct x86_insn *i);
+void x87_note_offset(struct trans *tr); /* of the operand: in T0 */
+void x87_note(struct trans *tr); /* behind the instruction */
 
 /* --- trans.c --- */
 void trans_callout(struct trans *tr,
