@@ -111,7 +111,7 @@ static void segment_empty(struct engine *e, struct segment *s)
 static void engine_flush_jumps(struct engine *e)
 {
 	for (unsigned i = 0; i < e->vm->cpu_count; i++)
-		jc_flush_all(tcpu_of(e->vm->cpus[i]));
+		jc_clear(tcpu_of(e->vm->cpus[i]));
 }
 
 static u32 engine_random(struct engine *e)

@@ -172,6 +172,8 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 u64 jc_find(struct tcpu *t, gva_t va);
 void jc_drop(struct tcpu *t, gva_t va); /* the entry for @va, if any */
 void jc_flush(struct tcpu *t, enum mmu_index mmu);
+/* Before code is overwritten, and at the start. */
+void jc_clear(struct tcpu *t);
 void jc_flush_all(struct tcpu *t);
 void jc_flush_local(struct tcpu *t);
 void jc_flush_page(struct tcpu *t, gva_t va);

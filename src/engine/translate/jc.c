@@ -22,6 +22,30 @@ static u64 bloom_bit(gva_t va, u64 **word, struct tcpu *t, unsigned mmu)
 #define GENERATION BIT64(48)
 
 /*
+ * No address that selects entry @i has this tag, in any generation: the index
+ * does not depend on the upper 16 bits (JC_HASH_SHIFT + JC_BITS < 48).
+ */
+static u64 invalid_tag(unsigned i)
+{
+	return i ? 0 : 1;
+}
+
+/*
+ * Really forgets everything. Old generations are not enough when code that
+ * entries lead to is about to be overwritten: a guest can bring one back, by
+ * a jump to a non-canonical address.
+ */
+void jc_clear(struct tcpu *t)
+{
+	_Static_assert(JC_HASH_SHIFT + JC_BITS < 48, "index of the low bits");
+	for (unsigned m = 0; m < MMU_COUNT; m++) {
+		for (unsigned i = 0; i < JC_ENTRIES; i++)
+			t->jc[m][i].tag = invalid_tag(i);
+		jc_flush(t, m);
+	}
+}
+
+/*
  * DEVIATES: a jump to a non-canonical address whose low 48 bits were a target
  * in another generation may find that target and run it, where hardware has
  * #GP. Only a guest that does this on purpose can see it.
@@ -29,12 +53,13 @@ static u64 bloom_bit(gva_t va, u64 **word, struct tcpu *t, unsigned mmu)
 void jc_flush(struct tcpu *t, enum mmu_index mmu)
 {
 	t->jc_generation[mmu] += GENERATION;
-	/* Old generations come back after all have been used. */
-	if (!t->jc_generation[mmu])
-		fill_bytes(t->jc[mmu], 0xff, sizeof(t->jc[mmu]));
 	fill_bytes(t->jc_bloom[mmu], 0, sizeof(t->jc_bloom[mmu]));
 	t->jc_local[mmu] = false;
 	t->stats.jump_flushes++;
+	/* Generations come back after all have been used. */
+	if (!t->jc_generation[mmu])
+		for (unsigned i = 0; i < JC_ENTRIES; i++)
+			t->jc[mmu][i].tag = invalid_tag(i);
 }
 
 void jc_drop(struct tcpu *t, gva_t va)
@@ -43,7 +68,7 @@ void jc_drop(struct tcpu *t, gva_t va)
 	struct jc_entry *j = &t->jc[mmu][jc_index(va)];
 
 	if (j->tag == va + t->jc_generation[mmu])
-		j->tag = ~0ull;
+		j->tag = invalid_tag(jc_index(va));
 }
 
 u64 jc_find(struct tcpu *t, gva_t va)
