@@ -80,8 +80,8 @@
 /* --- leaf 0x80000001 --- */
 #define LXC_CMP_LEGACY BIT(1)
 #define LXC_TOPOEXT BIT(22)
-/* LAHF, CR8_LEGACY, ABM, 3DNOWPREFETCH */
-#define LXC_HOST (BIT(0) | BIT(4) | BIT(5) | BIT(8))
+/* LAHF, ABM, 3DNOWPREFETCH; not CR8 by LOCK MOV CR0 */
+#define LXC_HOST (BIT(0) | BIT(5) | BIT(8))
 #define LXD_SYSCALL BIT(11)
 #define LXD_FXSR_OPT BIT(25)
 /* MMXEXT, FXSR_OPT, LM */

@@ -17,9 +17,17 @@
  *   FNSAVE and kin, far transfers and IRET; and which operand of CMPS. The
  *   same for an XRSTOR image that is invalid as well as not all there, and
  *   for an operand that partly is not present and partly beyond the limit.
+ * - What POPA has popped when a later slot faults.
  * - An operand that breaks two rules at once: SHA instructions with an operand
  *   that is neither aligned nor present; SSE instructions with one that is
  *   neither aligned nor canonical, in the stack segment.
+ * - Accesses of 32-bit code that go over the end of 4 GiB wrap around in
+ *   Doppel. SDM 3A 5.3 "Limit Checking": may or may not fault.
+ *
+ * Of Doppel, and known to be wrong:
+ *
+ * - A near branch to a non-canonical address raises #GP with RIP at the
+ *   target, RSP changed.
  */
 #include "bytes.h"
 #include "gen.h"
@@ -69,6 +77,33 @@ static bool is_sha(const struct bytes *b)
 			   (b->map == 3 && b->opcode == 0xcc));
 }
 
+static bool is_indirect_branch(const struct bytes *b)
+{
+	unsigned n = b->modrm >> 3 & 7;
+
+	return !b->vex && b->map == 0 &&
+	       (b->opcode == 0xc2 || b->opcode == 0xc3 ||
+		(b->opcode == 0xff && (n == 2 || n == 4)));
+}
+
+static bool is_canonical(u64 va)
+{
+	return (u64)((s64)(va << 16) >> 16) == va;
+}
+
+static void excuse_branch(const struct icase *c, struct state *s)
+{
+	struct bytes b;
+
+	if (s->vector != 13 || s->error || s->cs != SEL_USER64)
+		return;
+	if (is_canonical(s->rip) &&
+	    !(decode_at(c, s, &b) && is_indirect_branch(&b)))
+		return;
+	s->rip = 0;
+	s->gpr[RSP] = 0;
+}
+
 static void excuse_fault(const struct icase *c, struct state *s)
 {
 	struct bytes b;
@@ -78,8 +113,10 @@ static void excuse_fault(const struct icase *c, struct state *s)
 		s->error |= 1;
 	if (!decode_at(c, s, &b))
 		return;
+	if (s->vector == 12 && !s->error && (b.map || !c->long_mode))
+		s->vector = 13;
 	if (has_many_accesses(&b)) {
-		bool either = is_xrstor(&b) || !c->long_mode;
+		bool either = is_xrstor(&b) || !b.map || !c->long_mode;
 
 		if (s->vector == 14 || (s->vector == 13 && either))
 			s->cr2 = 0;
@@ -94,13 +131,20 @@ static void excuse_fault(const struct icase *c, struct state *s)
 		s->vector = 13;
 		s->error = 0;
 	}
-	if (s->vector == 12 && !s->error && b.map)
+	if (b.map == 0 && b.opcode == 0x61 && s->vector != 3)
+		for (unsigned r = 0; r < 8; r++)
+			s->gpr[r] = r == RSP ? s->gpr[r] : 0;
+	if (!c->long_mode && s->vector == 14 && s->cr2 >= 0xfffff000 &&
+	    s->cr2 <= 0xffffffff) {
 		s->vector = 13;
+		s->error = 0;
+	}
 }
 
 void excuse(const struct icase *c, struct state *s)
 {
 	excuse_fault(c, s);
+	excuse_branch(c, s);
 	if (s->vector != 14)
 		s->cr2 = 0;
 	s->ds = s->ds < 4 ? 0 : s->ds;

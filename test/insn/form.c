@@ -90,7 +90,8 @@ static void plan(struct gen *g, struct form *f)
 	f->reg = row->ext ? pick_of_set(g, row->ext) : pick_operand(g);
 	f->rm = pick_operand(g);
 	f->mem = attr & M && !(attr & REG) && (attr & MEM || chance(g, 60));
-	if (chance(g, 1))
+	/* 0F 01 has instructions in its register forms that are hidden. */
+	if (chance(g, 1) && !(attr & BAD))
 		f->mem = !f->mem && attr & M;
 	plan_vex(g, f);
 	if (!f->vex && g->long_mode) {
@@ -105,7 +106,7 @@ static void plan(struct gen *g, struct form *f)
 		f->lock = true;
 	if (attr & REPX && chance(g, 65))
 		f->rep = chance(g, 70) ? 0xf3 : 0xf2;
-	else if (!row->map && chance(g, 1))
+	else if (!row->map && row->setup != SU_LOOP && chance(g, 1))
 		f->rep = chance(g, 50) ? 0xf3 : 0xf2;
 }
 

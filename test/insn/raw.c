@@ -78,6 +78,8 @@ static bool hidden_0f(const struct bytes *r)
 		return hidden_0fae(r);
 	case 0xc7:
 		return n != 1 || r->modrm >= 0xc0;
+	case 0x20: case 0x22: /* LOCK MOV CR0 is CR8 on AMD's processors */
+		return r->lock;
 	case 0x2b: case 0x78: case 0x79: /* SSE4A */
 		return r->rep || r->p66;
 	}
@@ -109,10 +111,13 @@ static bool hidden(const struct bytes *r, bool long_mode)
 		return long_mode || r->modrm >= 0xc0;
 	case 0x8f:
 		return n != 0;
+	case 0xe0: /* REP changes the condition on AMD's processors */
+	case 0xe1:
+		return r->rep;
 	case 0xcd:
 		return r->p[r->at - 1] == 0x80;
-	case 0xff:
-		return n == 3 || n == 5;
+	case 0xff: /* far; CALL, for which see may_be_call() */
+		return n == 3 || n == 5 || (n == 2 && long_mode);
 	}
 	/* INT1 among them: hypervisors below the host report its RIP wrong. */
 	return IN(op, 0xf1, 0x07, 0x17, 0x1f, 0x8e, 0x9a, 0xc4, 0xc5, 0xca, 0xcb,

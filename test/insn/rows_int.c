@@ -124,10 +124,11 @@ const struct row rows_int[] = {
 
 	/* x87 */
 	G("x87 d8", 0, 0xd8, 0xd8, 0, M|PLAIN, SU_NONE, BASE),
-	G("x87 d9 mem", 0, 0xd9, 0xd9, 0xaf, M|MEM|PLAIN, SU_NONE, BASE),
+	G("x87 d9 mem", 0, 0xd9, 0xd9, 0xad, M|MEM|PLAIN, SU_NONE, BASE),
 	G("x87 d9 reg", 0, 0xd9, 0xd9, 0, M|REG|PLAIN, SU_NONE, BASE),
 	G("x87 da", 0, 0xda, 0xda, 0, M|PLAIN, SU_NONE, BASE),
-	G("x87 db", 0, 0xdb, 0xdb, 0, M|PLAIN, SU_NONE, BASE),
+	G("x87 db mem", 0, 0xdb, 0xdb, 0xaf, M|MEM|PLAIN, SU_NONE, BASE),
+	G("x87 db reg", 0, 0xdb, 0xdb, 0, M|REG|PLAIN, SU_NONE, BASE),
 	G("x87 dc", 0, 0xdc, 0xdc, 0, M|PLAIN, SU_NONE, BASE),
 	G("x87 dd mem", 0, 0xdd, 0xdd, 0x8f, M|MEM|PLAIN, SU_NONE, BASE),
 	G("x87 dd reg", 0, 0xdd, 0xdd, 0, M|REG|PLAIN, SU_NONE, BASE),

@@ -178,6 +178,11 @@ void setup_before(struct gen *g, struct form *f)
 		setup_stack(g, f);
 		break;
 	case SU_RETF:
+		/* With a large immediate processors look at the new stack
+		 * before they look at the selector. */
+		f->imm_set = true;
+		f->imm = below(g, 256);
+		/* fall through */
 	case SU_IRET:
 		setup_far_return(g, f);
 		break;
@@ -357,13 +362,27 @@ static void put_bounds(struct gen *g, const struct form *f)
 	put_data(f->m.target + n, &high, n);
 }
 
+/*
+ * DEVIATES: a CALL to a non-canonical address has pushed when Doppel raises
+ * #GP, and RIP is the target. excuse.c cannot hide the push.
+ */
+static bool may_be_call(const struct gen *g, const struct form *f)
+{
+	if (!g->long_mode)
+		return true;
+	return f->mem ? f->m.aimed && data_writable(f->m.target, 8) :
+			!(g->bound >> f->rm & 1);
+}
+
 void setup_after(struct gen *g, struct form *f)
 {
 	u64 v;
 
 	switch (f->row->setup) {
 	case SU_JMPIND:
-		v = chance(g, 97) ? pick_code(g) : rnd(g);
+		if (f->reg == 2 && !may_be_call(g, f))
+			f->reg = 4;
+		v = chance(g, 97) || f->reg == 2 ? pick_code(g) : rnd(g);
 		set_operand(g, f, v, g->long_mode ? 8 : 4);
 		break;
 	case SU_SREG:

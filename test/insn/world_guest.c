@@ -102,6 +102,7 @@ void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
 	for (unsigned i = 0; i < 4 * 512; i++)
 		low_pd[i] = i < LOW_END >> 21 ? low_pd[i] & ~(u64)PTE_U : 0;
 	root[0] |= PTE_U;
+	root[128] = 0;
 	map_data(ro);
 	map_code();
 	write_cr3((ulong)root);

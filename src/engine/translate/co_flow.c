@@ -158,6 +158,55 @@ static enum callout_result co_ret_far(struct tcpu *t, struct callout *c)
 	return callout_leave(t);
 }
 
+static bool condition_holds(u64 flags, u8 cc)
+{
+	bool sf = flags & FLAG_SF, of = flags & FLAG_OF;
+	bool holds;
+
+	switch (cc >> 1 & 7) {
+	case 0:
+		holds = of;
+		break;
+	case 1:
+		holds = flags & FLAG_CF;
+		break;
+	case 2:
+		holds = flags & FLAG_ZF;
+		break;
+	case 3:
+		holds = flags & (FLAG_CF | FLAG_ZF);
+		break;
+	case 4:
+		holds = sf;
+		break;
+	case 5:
+		holds = flags & FLAG_PF;
+		break;
+	case 6:
+		holds = sf != of;
+		break;
+	default:
+		holds = sf != of || (flags & FLAG_ZF);
+		break;
+	}
+	return holds != (cc & 1);
+}
+
+enum callout_result callout_narrow_branch(struct tcpu *t, struct callout *c)
+{
+	const struct x86_insn *i = &c->insn;
+	struct x86_state *s = callout_begin(t, c);
+	u64 next = callout_next(t, c);
+	struct x86_fault f;
+
+	if (i->cls == X86_C_CALL && callout_push(t, next, i->opsize, &f))
+		return callout_fault(t, &f);
+	s->rip = next;
+	if (i->cls != X86_C_JCC || condition_holds(s->rflags, i->opcode & 15))
+		s->rip = (u16)(next + i->imm);
+	return callout_leave(t);
+}
+
 /* LOOPE, LOOPNE, and LOOP and JCXZ with a 16-bit counter. */
 static enum callout_result co_loop(struct tcpu *t, struct callout *c)
 {

@@ -349,8 +349,13 @@ static enum callout_result co_string(struct tcpu *t, struct callout *c)
 	};
 	struct x86_fault f;
 
-	if ((kind == OP_INS || kind == OP_OUTS) && o.n == 8)
-		o.n = 4;
+	if (kind == OP_INS || kind == OP_OUTS) {
+		if (o.n == 8)
+			o.n = 4;
+		/* Even if the count is zero. */
+		if (io_check(t, (u16)o.s->gpr[X86_RDX], o.n, &f))
+			return callout_fault(t, &f);
+	}
 	t->stats.strings++;
 	o.by = o.s->rflags & FLAG_DF ? -(s64)o.n : (s64)o.n;
 	if (o.rep) {

@@ -262,6 +262,9 @@ void world_leave(struct tcpu *t);
 typedef enum callout_result (*callout_fn)(struct tcpu *t, struct callout *c);
 callout_fn callout_for(const struct x86_insn *i);
 enum callout_result callout_too_long(struct tcpu *t, struct callout *c);
+/* JMP, Jcc and CALL of 32-bit code with a 16-bit operand size, which cuts EIP
+ * to 16 bits. (co_flow.c) */
+enum callout_result callout_narrow_branch(struct tcpu *t, struct callout *c);
 enum callout_result callout_sti_last(struct tcpu *t, struct callout *c);
 enum callout_result callout_fpu_check(struct tcpu *t, struct callout *c);
 

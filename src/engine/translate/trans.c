@@ -284,10 +284,27 @@ static void do_sti(struct trans *tr)
 	tr->end_after_next = true;
 }
 
+static bool is_narrow(const struct trans *tr)
+{
+	return tr->size == X86_CODE32 && tr->i->opsize == 2;
+}
+
+static bool is_narrow_branch(const struct trans *tr)
+{
+	return is_narrow(tr) &&
+	       (tr->i->cls == X86_C_JMP || tr->i->cls == X86_C_JCC ||
+		tr->i->cls == X86_C_CALL);
+}
+
 static void do_insn(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 
+	if (is_narrow_branch(tr)) {
+		trans_callout(tr, callout_narrow_branch);
+		tr->ended = true;
+		return;
+	}
 	if ((i->attr & (IA_X87 | IA_MMX | IA_SSE | IA_AVX)) &&
 	    (tr->key & KEY_NOFPU))
 		trans_callout(tr, callout_fpu_check);
@@ -304,7 +321,8 @@ static void do_insn(struct trans *tr)
 		flow_jcc(tr);
 		return;
 	case X86_C_LOOP:
-		if ((i->opcode == 0xe2 || i->opcode == 0xe3) && i->adsize >= 4) {
+		if ((i->opcode == 0xe2 || i->opcode == 0xe3) &&
+		    i->adsize >= 4 && !is_narrow(tr)) {
 			flow_loop(tr);
 			return;
 		}
