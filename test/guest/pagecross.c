@@ -26,7 +26,7 @@ OPERAND(o_imul, "imul (%rdi), %rbx");
 OPERAND(o_mul, "mulq (%rdi)");
 OPERAND(o_test, "testl $0x1234, (%rdi)");
 OPERAND(o_cmov, "stc\n cmovnc (%rdi), %rbx"); /* reads all the same */
-OPERAND(o_bt, "bt $5, (%rdi)");
+OPERAND(o_bt, "btl $5, (%rdi)");
 OPERAND(o_jmp_mem, "jmp *(%rdi)");
 OPERAND(o_st2, "mov %bx, (%rdi)");
 OPERAND(o_st4, "mov %ebx, (%rdi)");

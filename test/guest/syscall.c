@@ -236,7 +236,7 @@ static void msr_contents(void)
 /* SWAPGS and the bases. */
 CODE(c_gs, "mov %gs:(%rdi), %rax\n swapgs\n mov %gs:(%rdi), %rbx\n"
 	   "swapgs\n mov %gs:(%rdi), %rcx\n" STOP);
-CODE(c_fs, "mov %fs:8(%rdi), %rax\n lea %fs:8(%rdi), %rbx\n" STOP);
+CODE(c_fs, "mov %fs:8(%rdi), %rax\n .byte 0x64; lea 8(%rdi), %rbx\n" STOP);
 
 static void swapgs(void)
 {
