@@ -230,6 +230,15 @@ static inline void emit_land(struct emit *e, u8 *after)
 		__builtin_memcpy(after - 4, &d, 4);
 }
 
+/* ... or leads to a place as executed. */
+static inline void emit_land_at(struct emit *e, u8 *after, const u8 *target)
+{
+	s32 d = (s32)(target - (after + e->to_rx));
+
+	if (e->p <= e->end)
+		__builtin_memcpy(after - 4, &d, 4);
+}
+
 /* To a place already known, as executed. */
 static inline void emit_jmp(struct emit *e, const u8 *target)
 {

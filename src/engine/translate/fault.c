@@ -213,6 +213,7 @@ bool fault_host(struct host_fault *h)
 	if (h->vector == X86_XM && !(s->cr4 & CR4_OSXMMEXCPT))
 		t->fault.vector = X86_UD;
 	t->fault_pending = true;
+	t->shadow_rsp = h->sp;
 	h->pc = (u64)(uintptr_t)e->stubs.leave;
 	return true;
 }

@@ -111,6 +111,7 @@ void key_update(struct tcpu *t)
 		for (unsigned i = 0; i < 6; i++)
 			segcache_fill(&t->segcache[i], &s->seg[i], real);
 	}
+	shadow_switch(t, key_mmu(t->key), m);
 	t->key = k;
 	if (t->jc_key[m] != k || t->jc_cs_base[m] != s->seg[X86_CS].base) {
 		jc_flush(t, m);

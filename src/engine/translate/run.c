@@ -196,6 +196,7 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	    b->key == from->key &&
 	    (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
 		link_exit(t, x, b);
+	jc_note(t, t->v.x86.rip, global);
 	return enter_block(t, b);
 }
 
@@ -378,6 +379,7 @@ static void enter_in_shadow(struct tcpu *t)
 		return;
 	if (vcpu_requests(&t->v))
 		__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
+	jc_note(t, t->v.x86.rip, global);
 	(void)enter_block(t, b);
 	enter_code(t,
 		   b->pref == FLAGS_SAVED ? stubs->enter : stubs->enter_host,
@@ -401,9 +403,9 @@ enum vm_exit translate_run(struct vcpu *v)
 	if (t->stale) {
 		t->stale = false;
 		tcpu_set_rflags(t, v->x86.rflags);
+		t->key = ~0u;
 		tlb_flush_all(t);
 		t->debug = (struct debug){ 0 };
-		t->key = ~0u;
 	}
 	tcpu_set_rflags(t, v->x86.rflags);
 	key_update(t);

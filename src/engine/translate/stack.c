@@ -4,7 +4,7 @@
  *
  * RSP changes after the access has passed its check, never before.
  *
- * The shadow stack: each CALL leaves two words on the monitor's stack, the
+ * The shadow stack: each CALL leaves two words on RSP's stack, the
  * guest's return address and, pushed by the host's own CALL, where the
  * translation goes on. RET compares the first with what the guest's stack
  * says and, if they are equal, is a host RET, which the processor predicts.
@@ -218,9 +218,8 @@ void stack_call(struct trans *tr)
  * RET: if the guest returns to where its last call came from, so does the
  * host. (%rsp) is the host's return address, 8(%rsp) the guest's.
  *
- * What is on the shadow stack is good as long as no page mapping and no mode
- * changes: everything that may change one leaves generated code by way of C,
- * and that resets RSP to the shadow stack's base. There a sentinel lies.
+ * What is on the shadow stack is always good: see shadow.c. At its base lies
+ * a sentinel.
  */
 void stack_ret(struct trans *tr)
 {

@@ -505,6 +505,9 @@ static void emit_cold(struct trans *tr)
 		case COLD_FAR:
 			flow_cold_far(tr, c);
 			break;
+		case COLD_CALL:
+			flow_cold_call(tr, c);
+			break;
 		case COLD_SHADOW:
 			flow_cold_shadow(tr, c);
 			break;
@@ -673,8 +676,8 @@ static bool block_finish(struct trans *tr)
 	return true;
 }
 
-static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, u32 key,
-		       struct segment *seg)
+static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
+		       u32 key, struct segment *seg)
 {
 	struct engine *g = t->e;
 
@@ -686,6 +689,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, u32 key,
 	tr->mmu = key_mmu(key);
 	tr->gpa = gpa;
 	tr->page_off = (u32)(gpa & ~PAGE_MASK);
+	tr->code_base = va & PAGE_MASK;
 	emit_to(tr, &seg->hot);
 	tr->i = NULL;
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
@@ -700,7 +704,8 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 	u64 start = host_tsc();
 	enum stop stop;
 
-	trans_init(tr, t, gpa, key, cache_reserve(t->e, BLOCK_HOST_BYTES));
+	trans_init(tr, t, gpa, va, key,
+		   cache_reserve(t->e, BLOCK_HOST_BYTES));
 	stop = decode_block(tr, gpa2);
 	tr->b = block_new(tr, gpa2);
 	if (!tr->b)

@@ -20,7 +20,13 @@
 
 /* Code that is seldom run, put behind the block. */
 struct cold {
-	enum { COLD_MISS, COLD_SEGMENT, COLD_FAR, COLD_SHADOW } kind;
+	enum {
+		COLD_MISS,
+		COLD_SEGMENT,
+		COLD_FAR,
+		COLD_CALL,
+		COLD_SHADOW,
+	} kind;
 	u8 *from; /* after the jump's rel32 */
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
@@ -41,6 +47,7 @@ struct trans {
 	enum mmu_index mmu;
 	gpa_t gpa; /* of the block */
 	u32 page_off; /* gpa & 4095: offset of the block from code_base */
+	gva_t code_base; /* where its page is now, not necessarily later */
 
 	unsigned seg_now; /* of the access being made */
 	const struct x86_insn *i; /* the current instruction */
@@ -99,6 +106,7 @@ void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes);
 void flow_exit(struct trans *tr, s32 target, bool polled);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
 void flow_call(struct trans *tr, s32 target, bool indirect);
+void flow_cold_call(struct trans *tr, struct cold *c);
 void flow_cold_shadow(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);
 void flow_loop(struct trans *tr);
