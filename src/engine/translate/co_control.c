@@ -106,6 +106,8 @@ static int write_cr(struct tcpu *t, unsigned n, u64 v, struct x86_fault *f)
 	if (n == 3)
 		change |= X86_CHANGE_TLB;
 	control_changed(t, change);
+	if (n == 4)
+		fastcall_update(t);
 	return 0;
 }
 
@@ -365,6 +367,7 @@ static enum callout_result co_wrmsr(struct tcpu *t, struct callout *c)
 		return callout_fault(t, &f);
 	}
 	control_changed(t, change);
+	fastcall_update(t);
 	return callout_done(t);
 }
 

@@ -57,6 +57,7 @@ struct stubs {
 	/* A return that is not to where the shadow stack says. */
 	u8 *ret_miss[MMU_COUNT];
 	u8 *ret; /* a plain one */
+	u8 *syscall, *sysret; /* see syscall.c */
 	u8 *shadow_empty[MMU_COUNT];
 	/* Finish a write that was done on the bounce buffer. */
 	u8 *commit_host, *commit_saved;
@@ -151,6 +152,12 @@ void flow_to_found(struct emit *e, enum mmu_index mmu, u8 op);
 /* Both, by way of C if it is not there: a jump. */
 void flow_lookup(struct emit *e, const struct stubs *stubs,
 		 enum mmu_index mmu);
+
+/* --- syscall.c --- */
+/* STAR, SFMASK, EFER or CR4 has changed. */
+void fastcall_update(struct tcpu *t);
+u8 *stub_syscall(struct emit *e, const struct stubs *s);
+u8 *stub_sysret(struct emit *e, const struct stubs *s);
 
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key. NULL:

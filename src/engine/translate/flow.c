@@ -116,6 +116,7 @@ static void exit_record(struct trans *tr, s32 target, bool polled)
 	struct block_exit *x = &tr->b->exits[tr->b->exit_count++];
 
 	x->from = tr->b;
+	x->key = tr->key;
 	x->target = target;
 	x->flags = tr->flags;
 	x->backward = polled || target <= tr->at;
@@ -145,6 +146,7 @@ static void cold_add(struct trans *tr, int kind, u8 *from, u8 *resume)
 	tr->cold[tr->cold_count++] = (struct cold){ .kind = kind,
 						    .from = from,
 						    .resume = resume,
+						    .key = tr->key,
 						    .insn = (u8)tr->n };
 }
 
@@ -228,6 +230,8 @@ void flow_cold_far(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
 	tr->flags = c->flags;
+	tr->key = c->key;
+	tr->mmu = key_mmu(c->key);
 	flow_code_address(tr, T0, c->target);
 	flow_jump_t0(tr);
 }
@@ -246,6 +250,7 @@ static void branch_to(struct trans *tr, enum x86_cc cc, s32 target)
 		*c = (struct cold){ .kind = COLD_FAR,
 				    .from = emit_jcc_fwd(&tr->e, cc),
 				    .flags = tr->flags,
+				    .key = tr->key,
 				    .target = target,
 				    .insn = (u8)tr->n };
 	} else {
@@ -291,7 +296,8 @@ void flow_cold_shadow(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
 	emit_gs(&tr->e, true, OP_MOV, X86_RSP,
-		GS(shadow[0].base) + tr->mmu * (u32)sizeof(struct shadow));
+		GS(shadow[0].base) +
+			key_mmu(c->key) * (u32)sizeof(struct shadow));
 	emit_jmp(&tr->e, c->resume + tr->e.to_rx);
 }
 

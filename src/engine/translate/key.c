@@ -100,6 +100,7 @@ void key_update(struct tcpu *t)
 	struct x86_state *s = &t->v.x86;
 	u32 k = key_of(s);
 	enum mmu_index m = key_mmu(k);
+	u64 cs_base;
 
 	if (unlikely(debug_word(s) != t->debug.word))
 		debug_update(t);
@@ -113,9 +114,10 @@ void key_update(struct tcpu *t)
 	}
 	shadow_switch(t, key_mmu(t->key), m);
 	t->key = k;
-	if (t->jc_key[m] != k || t->jc_cs_base[m] != s->seg[X86_CS].base) {
+	cs_base = k & KEY_CODE64 ? 0 : s->seg[X86_CS].base;
+	if (t->jc_key[m] != k || t->jc_cs_base[m] != cs_base) {
 		jc_flush(t, m);
 		t->jc_key[m] = k;
-		t->jc_cs_base[m] = s->seg[X86_CS].base;
+		t->jc_cs_base[m] = cs_base;
 	}
 }

@@ -193,7 +193,7 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	 * when the block was entered) and in the same mode.
 	 */
 	if (epoch == t->e->epoch && !from->dead && b->gpa2 == ~0ull &&
-	    b->key == from->key &&
+	    b->key == x->key &&
 	    (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
 		link_exit(t, x, b);
 	jc_note(t, t->v.x86.rip, global);
@@ -406,6 +406,7 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->key = ~0u;
 		tlb_flush_all(t);
 		t->debug = (struct debug){ 0 };
+		fastcall_update(t);
 	}
 	tcpu_set_rflags(t, v->x86.rflags);
 	key_update(t);

@@ -302,6 +302,8 @@ int stubs_make(struct engine *g)
 	s->commit_host = emit_commit(e, true);
 	s->commit_saved = emit_commit(e, false);
 	s->segment_fault = emit_segment_fault(e);
+	s->syscall = stub_syscall(e, s);
+	s->sysret = stub_sysret(e, s);
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
 		s->shadow_empty[m] = emit_shadow_empty(e, s, m);
 		s->ret_miss[m] = emit_ret_miss(e, s, m);

@@ -163,6 +163,13 @@ struct tcpu {
 	bool jc_local[MMU_COUNT]; /* ... holds entries of local pages */
 	u64 jc_bloom[MMU_COUNT][JC_BLOOM_BITS / 64]; /* pages that it knows */
 
+	/* What SYSCALL and SYSRET do, prepared: see syscall.c. */
+	struct fastcall {
+		u32 on;
+		u32 keep, keep_ax; /* of .rflags and .flags_ax, by SYSCALL */
+		struct x86_seg seg[2][2]; /* CS and SS of either */
+	} fastcall;
+
 	struct x86_mem mem; /* how src/x86 reaches this vCPU's memory */
 	struct tstats stats;
 

@@ -117,21 +117,23 @@ static bool always_leaves(const struct x86_insn *i)
 }
 
 /* After these the mode may have changed, or an interrupt may be due. */
-static bool ends_polled(const struct x86_insn *i)
+static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 {
 	switch (i->cls) {
+	case X86_C_STAC:
+	case X86_C_CLAC:
+		return !system_switches_ac(tr->key);
+	case X86_C_MOV_CR:
+		return i->opcode != 0x20;
 	case X86_C_MOV_TO_SREG:
 	case X86_C_POP_SREG:
 	case X86_C_LOAD_FAR_PTR:
-	case X86_C_MOV_CR:
 	case X86_C_MOV_DR:
 	case X86_C_LMSW:
 	case X86_C_CLTS:
 	case X86_C_WRMSR:
 	case X86_C_XSETBV:
 	case X86_C_POPF:
-	case X86_C_STAC:
-	case X86_C_CLAC:
 	case X86_C_HLT:
 	case X86_C_STRING:
 	case X86_C_INS_OUTS:
@@ -144,7 +146,7 @@ static bool ends_polled(const struct x86_insn *i)
 	}
 }
 
-static bool ends_block(const struct x86_insn *i)
+static bool ends_block(const struct trans *tr, const struct x86_insn *i)
 {
 	switch (i->cls) {
 	case X86_C_JMP:
@@ -156,7 +158,7 @@ static bool ends_block(const struct x86_insn *i)
 	case X86_C_LOOP:
 		return true;
 	default:
-		return always_leaves(i) || ends_polled(i);
+		return always_leaves(i) || ends_polled(tr, i);
 	}
 }
 
@@ -186,7 +188,7 @@ static enum stop decode_run(struct trans *tr, const u8 *p, unsigned avail)
 			return STOP_FULL; /* a block of its own faults */
 		tr->insn_count++;
 		off += i->len;
-		if (r != X86_DECODE_OK || ends_block(i))
+		if (r != X86_DECODE_OK || ends_block(tr, i))
 			return STOP_END;
 		if (off >= avail)
 			return STOP_FULL;
@@ -206,23 +208,82 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	return m;
 }
 
-void trans_callout(struct trans *tr,
-		   enum callout_result (*fn)(struct tcpu *, struct callout *))
+static struct callout *callout_new(struct trans *tr, callout_fn fn)
 {
 	struct callout *c = cache_arena(tr->seg, sizeof(*c));
 
 	if (!c) {
 		tr->failed = true;
-		return;
+		return NULL;
 	}
 	c->fn = fn;
 	c->at = (u64)(s64)tr->at;
 	c->next = (u64)(s64)tr->next;
 	c->insn = *tr->i;
-	flags_need_saved(tr);
+	return c;
+}
+
+static void emit_callout(struct trans *tr, const struct callout *c)
+{
 	emit_mov_imm(&tr->e, T0, (u64)(uintptr_t)c);
 	emit_call(&tr->e, tr->g->stubs.callout);
+}
+
+void trans_callout(struct trans *tr,
+		   enum callout_result (*fn)(struct tcpu *, struct callout *))
+{
+	struct callout *c = callout_new(tr, fn);
+
+	if (!c)
+		return;
+	flags_need_saved(tr);
+	emit_callout(tr, c);
 	tr->flags = FLAGS_SAVED;
+}
+
+struct cold *cold_callout(struct trans *tr, callout_fn fn)
+{
+	struct callout *callout = callout_new(tr, fn);
+	struct cold *c;
+
+	if (!callout || tr->cold_count == TRANS_MAX_COLD) {
+		tr->failed = true;
+		return NULL;
+	}
+	flags_need_saved(tr);
+	tr->flags = FLAGS_SAVED;
+	c = &tr->cold[tr->cold_count++];
+	*c = (struct cold){ .kind = COLD_CALLOUT,
+			    .callout = callout,
+			    .insn = (u8)tr->n };
+	return c;
+}
+
+void cold_from(struct cold *c, u8 *jump)
+{
+	unsigned k = 0;
+
+	while (c->more[k])
+		k++;
+	BUG_ON(k == ARRAY_SIZE(c->more) - 1);
+	c->more[k] = jump;
+}
+
+void cold_resume(struct trans *tr, struct cold *c)
+{
+	if (c)
+		c->resume = tr->e.p;
+}
+
+static void emit_cold_callout(struct trans *tr, const struct cold *c)
+{
+	for (unsigned k = 0; c->more[k]; k++)
+		emit_land(&tr->e, c->more[k]);
+	emit_callout(tr, c->callout);
+	if (c->resume)
+		emit_jmp(&tr->e, c->resume + tr->e.to_rx);
+	else
+		emit_trap(&tr->e); /* it never comes back */
 }
 
 static void do_lea(struct trans *tr)
@@ -389,10 +450,13 @@ static void do_insn(struct trans *tr)
 	default:
 		break;
 	}
-	trans_callout(tr, tr->too_long ? callout_too_long : callout_for(i));
+	if (tr->too_long)
+		trans_callout(tr, callout_too_long);
+	else if (!system_insn(tr))
+		trans_callout(tr, callout_for(i));
 	if (always_leaves(i))
 		tr->ended = true;
-	else if (ends_polled(i))
+	else if (ends_polled(tr, i))
 		tr->end_polled = true;
 }
 
@@ -504,6 +568,9 @@ static void emit_cold(struct trans *tr)
 			break;
 		case COLD_FAR:
 			flow_cold_far(tr, c);
+			break;
+		case COLD_CALLOUT:
+			emit_cold_callout(tr, c);
 			break;
 		case COLD_CALL:
 			flow_cold_call(tr, c);

@@ -26,8 +26,12 @@ struct cold {
 		COLD_FAR,
 		COLD_CALL,
 		COLD_SHADOW,
+		COLD_CALLOUT,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
+	u8 *more[5]; /* COLD_CALLOUT: several, up to a NULL */
+	struct callout *callout;
+	u32 key; /* COLD_FAR, COLD_SHADOW: of the code there */
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
 	u32 desc; /* MISS_* */
@@ -131,5 +135,22 @@ void x87_note(struct trans *tr); /* behind the instruction */
 /* --- trans.c --- */
 void trans_callout(struct trans *tr,
 		   enum callout_result (*fn)(struct tcpu *, struct callout *));
+/* For an instruction that is generated if it is a plain one: the callout that
+ * it is otherwise. Flags are SAVED. NULL: no room, the translation fails. */
+struct cold *cold_callout(struct trans *tr, callout_fn fn);
+/* It is jumped to by @jump (of emit_jcc_fwd). */
+void cold_from(struct cold *c, u8 *jump);
+/* The instruction is complete; flags are SAVED. NULL is nothing. */
+void cold_resume(struct trans *tr, struct cold *c);
+
+/* --- system.c --- */
+/* Generates the current instruction, or returns false: in C. */
+bool system_insn(struct trans *tr);
+/* Are STAC and CLAC generated? */
+bool system_switches_ac(u32 key);
+
+/* --- syscall.c --- */
+bool syscall_insn(struct trans *tr);
+bool sysret_insn(struct trans *tr);
 
 #endif
