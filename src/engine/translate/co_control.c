@@ -83,8 +83,10 @@ static int write_cr(struct tcpu *t, unsigned n, u64 v, struct x86_fault *f)
 		s->cr2 = v;
 		break;
 	case 3:
-		rc = x86_write_cr3(s, &t->mem, v, &change, f);
-		break;
+		if (x86_write_cr3(s, &t->mem, v, &change, f))
+			return -1;
+		tlb_switch(t, !(change & X86_CHANGE_TLB));
+		return 0;
 	case 4:
 		rc = x86_write_cr4(s, &t->mem, t->e->vm->cpuid.cr4_valid, v,
 				   &change, f);
@@ -97,14 +99,7 @@ static int write_cr(struct tcpu *t, unsigned n, u64 v, struct x86_fault *f)
 	}
 	if (rc)
 		return rc;
-	if (n != 3)
-		TRACE(CPU, "cr%u = %llx", n, (unsigned long long)v);
-	/*
-	 * Entries of other PCIDs are not kept, so a write that asks for none
-	 * to be dropped still has to drop the old address space's.
-	 */
-	if (n == 3)
-		change |= X86_CHANGE_TLB;
+	TRACE(CPU, "cr%u = %llx", n, (unsigned long long)v);
 	control_changed(t, change);
 	if (n == 4)
 		fastcall_update(t);
@@ -272,8 +267,8 @@ static enum callout_result co_invlpg(struct tcpu *t, struct callout *c)
 	return callout_done(t);
 }
 
-/* SDM 2 "INVPCID": entries of PCIDs other than the current are not kept, so
- * types that name another one have nothing to do. */
+/* SDM 2 "INVPCID". Of PCIDs other than the current one, jump caches are kept
+ * alone. */
 static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 {
 	const struct x86_state *s = callout_begin(t, c);
@@ -301,6 +296,8 @@ static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 		tlb_flush_all(t);
 	else if (type == 3 || (type == 1 && desc[0] == now))
 		tlb_flush_local(t);
+	else
+		jc_forget_pcid(t, desc[0]);
 	return callout_done(t);
 }
 

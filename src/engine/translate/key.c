@@ -104,6 +104,9 @@ void key_update(struct tcpu *t)
 
 	if (unlikely(debug_word(s) != t->debug.word))
 		debug_update(t);
+	/* By a task switch; MOV CR3 does this itself. */
+	if (unlikely(s->cr3 != t->cr3))
+		tlb_switch(t, false);
 	if (!t->debug.armed)
 		s->rflags &= ~FLAG_RF;
 	if (!(k & KEY_CODE64)) {
