@@ -40,6 +40,9 @@ struct segment {
 struct code_page {
 	struct block *blocks; /* by page_next[0 or 1] */
 	u64 lines; /* bit n: 64 bytes at n * 64 hold translated code */
+	gva_t va; /* where a kernel runs it, if .kernel */
+	bool kernel;
+	bool aliased; /* ... in several places */
 };
 
 #define BLOCK_HASH_BITS 16
@@ -80,6 +83,7 @@ struct engine {
 	u64 epoch; /* counts evictions */
 	u32 random;
 
+	struct list far; /* struct block_exit that are chained to other pages */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 
@@ -130,6 +134,13 @@ void table_remove(struct engine *e, struct block *b);
 /* --- link.c --- */
 void link_exit(struct tcpu *t, struct block_exit *x, struct block *to);
 void link_break(struct engine *e, struct block *b); /* all from and to @b */
+/* To a block of another page, which is global; t->code_base is still that of
+ * the exit's block. */
+void link_far(struct tcpu *t, struct block_exit *x, struct block *to);
+/* A kernel's mappings have changed. */
+void link_far_break(struct engine *e);
+/* @b is about to run at t->code_base. */
+void link_entered(struct tcpu *t, struct block *b);
 /* Makes the block's entries lead out of it. */
 void link_disable_entries(struct engine *e, struct block *b);
 

@@ -87,6 +87,8 @@ static void begin_generation(struct tcpu *t, enum mmu_index mmu)
 	}
 	fill_bytes(t->jc_bloom[mmu], 0, sizeof(t->jc_bloom[mmu]));
 	t->jc_local[mmu] = false;
+	if (mmu != MMU_USER)
+		link_far_break(t->e);
 	set_generation(t, mmu, t->jc_last_generation[mmu]);
 }
 
@@ -194,6 +196,8 @@ static void space_enter(struct tcpu *t, const struct jc_space *s)
 	for (unsigned m = 0; s && m < MMU_COUNT; m++) {
 		if (!s->of[m].valid)
 			continue;
+		if (m != MMU_USER)
+			link_far_break(t->e);
 		set_generation(t, m, s->of[m].generation);
 		copy_bytes(t->jc_bloom[m], s->of[m].bloom,
 			   sizeof(t->jc_bloom[m]));

@@ -109,6 +109,8 @@ void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes);
 /* --- flow.c --- */
 void flow_exit(struct trans *tr, s32 target, bool polled);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
+bool flow_is_far(const struct trans *tr);
+void flow_far_lookup(struct trans *tr, const struct block_exit *x);
 void flow_call(struct trans *tr, s32 target, bool indirect);
 void flow_cold_call(struct trans *tr, struct cold *c);
 void flow_cold_shadow(struct trans *tr, struct cold *c);
