@@ -68,6 +68,7 @@ struct stubs {
 	/* TLB misses: T0 = gva - tag, T1 = index; by kind of access. */
 	u8 *miss[MMU_COUNT][2];
 	u8 *segment_fault; /* offset outside the segment */
+	u8 *string[MMU_COUNT][2][4]; /* see strings.c */
 };
 
 struct trans;
@@ -172,6 +173,9 @@ void flow_lookup(struct emit *e, const struct stubs *stubs,
 void fastcall_update(struct tcpu *t);
 u8 *stub_syscall(struct emit *e, const struct stubs *s);
 u8 *stub_sysret(struct emit *e, const struct stubs *s);
+
+/* --- strings.c --- */
+u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
 
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key. NULL:

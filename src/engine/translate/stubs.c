@@ -309,6 +309,9 @@ int stubs_make(struct engine *g)
 	s->sysret = stub_sysret(e, s);
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
 		s->shadow_empty[m] = emit_shadow_empty(e, s, m);
+		for (unsigned k = 0; k < 8; k++)
+			s->string[m][k / 4][k % 4] =
+				stub_string(e, m, (int)k / 4, k % 4);
 		s->ret_miss[m] = emit_ret_miss(e, s, m);
 		s->miss[m][0] = emit_miss(e, GS(tlb[0].read_tag) +
 						     m * sizeof(struct tlb));

@@ -125,6 +125,9 @@ static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 		return !system_switches_ac(tr->key);
 	case X86_C_MOV_CR:
 		return i->opcode != 0x20;
+	case X86_C_STRING:
+		return (i->pfx & (PFX_F2 | PFX_F3)) &&
+		       !string_is_generated(tr->key, i);
 	case X86_C_MOV_TO_SREG:
 	case X86_C_POP_SREG:
 	case X86_C_LOAD_FAR_PTR:
@@ -135,12 +138,11 @@ static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 	case X86_C_XSETBV:
 	case X86_C_POPF:
 	case X86_C_HLT:
-	case X86_C_STRING:
 	case X86_C_INS_OUTS:
 	case X86_C_IN_OUT:
 	case X86_C_INVLPG:
 	case X86_C_INVPCID:
-		return i->cls != X86_C_STRING || (i->pfx & (PFX_F2 | PFX_F3));
+		return true;
 	default:
 		return false;
 	}

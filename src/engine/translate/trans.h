@@ -151,6 +151,10 @@ bool system_insn(struct trans *tr);
 /* Are STAC and CLAC generated? */
 bool system_switches_ac(u32 key);
 
+/* --- strings.c --- */
+bool string_is_generated(u32 key, const struct x86_insn *i);
+void string_insn(struct trans *tr);
+
 /* --- syscall.c --- */
 bool syscall_insn(struct trans *tr);
 bool sysret_insn(struct trans *tr);
