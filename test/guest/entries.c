@@ -183,9 +183,12 @@ static void returns(void)
 
 CODE(c_stac, "stac\n ret\n");
 CODE(c_clac, "clac\n ret\n");
-CODE(c_stac_deep, "call c_stac\n ret\n");
+CODE(c_nothing, "ret\n");
+/* What one call site returns to is run with AC clear and set. */
+CODE(c_stac_deep, "call *%rsi\n ret\n");
 CODE(c_smap, "mov $400, %ecx\n xor %eax, %eax\n"
-	     "1: call c_stac_deep\n mov (%rdi), %rdx\n add %rdx, %rax\n"
+	     "1: mov %r8, %rsi\n 4: call c_stac_deep\n cmp %rsi, %r12\n"
+	     "mov %r12, %rsi\n jne 4b\n mov (%rdi), %rdx\n add %rdx, %rax\n"
 	     "call c_clac\n pushf\n pop %rdx\n and $0x40000, %edx\n"
 	     "add %rdx, %rax\n"
 	     "stac\n call 2f\n pushf\n pop %rdx\n and $0x40000, %edx\n"
@@ -210,6 +213,8 @@ static void smap(void)
 		write_cr4(on & 1 ? cr4 | CR4_SMAP : cr4);
 		regs_init(&r, c_smap, 0);
 		r.rdi = user(&word);
+		r.r8 = (ulong)c_nothing;
+		r.r12 = (ulong)c_stac;
 		run(&r);
 		CHECK_EQ(r.rax, 800);
 		CHECK_EQ(r.rcx, 0);
@@ -290,6 +295,7 @@ static void syscalls(void)
 
 #define SPACES 12
 #define A (LAB + 0x5000)
+#define GLOBAL (LAB + 0x8000000000)
 
 static ulong spaces[SPACES + 1], leaf[SPACES + 1], pages[SPACES + 1][2];
 
@@ -353,11 +359,15 @@ static void flush_one(unsigned how, unsigned n)
 static void pcids(void)
 {
 	unsigned now[SPACES + 1] = { 0 };
+	ulong global[2];
 
 	if (!has(F_PCID) || !has(F_INVPCID)) {
 		skip("no PCID or INVPCID");
 		return;
 	}
+	global[0] = page_returning(1000);
+	global[1] = page_returning(1001);
+	map(GLOBAL, global[0], PTE_P | PTE_G);
 	spaces_make();
 	for (unsigned n = 1; n <= SPACES; n++)
 		space_set(n, 0);
@@ -370,6 +380,7 @@ static void pcids(void)
 			write_cr3(spaces[k] | k | NO_FLUSH);
 			CHECK_EQ(call(A), 10 * k + now[k]);
 			CHECK_EQ(call(A), 10 * k + now[k]);
+			CHECK_EQ(call(GLOBAL), 1000 + (round & 1));
 		}
 		now[n] ^= 1;
 		space_set(n, now[n]);
@@ -377,6 +388,9 @@ static void pcids(void)
 		context("round %u changed space %u", round, n);
 		write_cr3(spaces[n] | n | NO_FLUSH);
 		CHECK_EQ(call(A), 10 * n + now[n]);
+		/* All spaces share this table, and INVLPG is for all. */
+		map(GLOBAL, global[~round & 1], PTE_P | PTE_G);
+		invlpg(GLOBAL);
 	}
 	write_cr3((ulong)root);
 	write_cr4(read_cr4() & ~(ulong)CR4_PCIDE);
