@@ -66,6 +66,8 @@ struct block {
 	u32 entry_nopoll;
 	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */
 	bool dead;
+	bool windowed; /* memory is reached through windows */
+	u8 softs; /* how often the software TLB had to step in */
 	u8 *poll_exit; /* as executed: leaves at the block's start */
 
 	struct block *hash_next;

@@ -43,6 +43,7 @@ static bool track_part(struct tcpu *t, struct block *b, unsigned n)
 		if (!*pp)
 			return false;
 		tlb_protect(t, gpa);
+		window_protect(e, gpa & PAGE_MASK);
 	}
 	b->page_next[n] = (*pp)->blocks;
 	(*pp)->blocks = b;
@@ -93,7 +94,7 @@ void smc_forget(struct engine *e, struct block *b)
 		forget_part(e, b, b->gpa2);
 }
 
-static void drop(struct tcpu *t, struct block *b)
+void smc_drop(struct tcpu *t, struct block *b)
 {
 	link_break(t->e, b);
 	link_disable_entries(t->e, b);
@@ -121,7 +122,7 @@ static unsigned page_written(struct tcpu *t, gpa_t gpa, u64 len)
 
 		next = *next_on(b, page);
 		if (part < gpa + len && gpa < part + part_len) {
-			drop(t, b);
+			smc_drop(t, b);
 			dropped++;
 		} else {
 			lines |= lines_of(part, part_len);
