@@ -245,7 +245,7 @@ void stack_ret(struct trans *tr)
 	}
 	/* cmp 8(%rsp), %r10 */
 	emit_rm(e, true, ALU_CMP, T0, X86_RSP, 8);
-	emit_jcc(e, CC_NE, tr->g->stubs.ret_miss[tr->mmu]);
+	emit_jcc(e, CC_NE, tr->g->stubs.ret_miss[tr->jc]);
 	emit8(e, 0xc3);
 	tr->ended = true;
 }
