@@ -8,6 +8,7 @@
  * - A page fault's P bit is always 1 for the kernel's addresses in Linux
  *   (sanitize_error_code()); and in the guest, for the pages of its own
  *   program, which are where Linux has none.
+ * - A case that does not end is interrupted anywhere.
  * - IRET to a less privileged ring changes null selectors 1 to 3 to 0. Between
  *   an exception and Linux's signal handler there is one. SDM 2A "IRET"
  *
@@ -143,6 +144,11 @@ static void excuse_fault(const struct icase *c, struct state *s)
 
 void excuse(const struct icase *c, struct state *s)
 {
+	if (s->vector == VECTOR_ENDLESS) {
+		memset(s, 0, sizeof(*s));
+		s->vector = VECTOR_ENDLESS;
+		return;
+	}
 	excuse_fault(c, s);
 	excuse_branch(c, s);
 	if (s->vector != 14)
