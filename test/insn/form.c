@@ -64,16 +64,19 @@ static void plan_vex(struct gen *g, struct form *f)
 		return;
 	if (f->pp == NP && attr & MMXV)
 		return;
-	f->l1 = attr & L1ONLY ? chance(g, 95) : chance(g, attr & L1 ? 50 : 3);
+	f->l1 = attr & L1ONLY ? g->at_end || chance(g, 95) :
+		attr & L1     ? chance(g, 50) :
+				!g->at_end && chance(g, 3);
 	if (g->cfg->skip & BIT(f->l1 ? f->row->v256feat : f->row->vfeat))
 		return;
 	f->vex = true;
 	/* VPERMQ, VPERMPD: AMD's processors carry out W0, against the manual;
 	 * Doppel follows the manual. */
-	if (chance(g, attr & W1 ? (attr & L1ONLY ? 100 : 70) : 25))
+	if (chance(g, attr & W1 ? (attr & L1ONLY ? 100 : 70) : g->at_end ? 0 : 25))
 		f->rex |= 8;
 	f->vvvv = 0;
-	if (attr & NDS || (attr & VSCALAR && !f->mem) || chance(g, 3))
+	if (attr & NDS || (attr & VSCALAR && !f->mem) ||
+	    (!g->at_end && chance(g, 3)))
 		f->vvvv = pick_operand(g);
 }
 
@@ -90,8 +93,9 @@ static void plan(struct gen *g, struct form *f)
 	f->reg = row->ext ? pick_of_set(g, row->ext) : pick_operand(g);
 	f->rm = pick_operand(g);
 	f->mem = attr & M && !(attr & REG) && (attr & MEM || chance(g, 60));
-	/* 0F 01 has instructions in its register forms that are hidden. */
-	if (chance(g, 1) && !(attr & BAD))
+	/* 0F 01 has instructions in its register forms that are hidden; the
+	 * fences' memory forms want what SU_XSAVE does. */
+	if (chance(g, 1) && !(attr & BAD) && !g->at_end && row->first != 0xae)
 		f->mem = !f->mem && attr & M;
 	plan_vex(g, f);
 	if (!f->vex && g->long_mode) {
@@ -103,7 +107,7 @@ static void plan(struct gen *g, struct form *f)
 	if (attr & LOCK && f->mem)
 		f->lock = chance(g, 25);
 	else if (!f->vex && !(attr & BAD) && row->setup != SU_SELECTOR &&
-		 chance(g, 1))
+		 !g->at_end && chance(g, 1))
 		f->lock = true; /* #UD; but AMD's VERW, MOV CR take it */
 	if (attr & REPX && chance(g, 65))
 		f->rep = chance(g, 70) ? 0xf3 : 0xf2;
