@@ -58,6 +58,8 @@ static bool has_many_accesses(const struct bytes *b)
 		return true;
 	if (b->modrm >= 0xc0)
 		return false;
+	if (b->map == 0 && b->opcode == 0xff)
+		return n == 3 || n == 5;
 	if (b->map == 0)
 		return (b->opcode == 0xd9 || b->opcode == 0xdd) &&
 		       (n == 4 || n == 6);
