@@ -103,23 +103,6 @@ void fault_locate(struct tcpu *t, const u8 *pc, unsigned insn)
 	set_rip(t, b, b->meta[insn].guest);
 }
 
-/* Would the instruction have waited for x87 exceptions before its access? */
-static bool waits_for_x87(const struct tcpu *t, const struct block *b,
-			  unsigned insn)
-{
-	gpa_t gpa = b->gpa + b->meta[insn].guest;
-	unsigned avail = (unsigned)(PAGE_SIZE - (gpa & ~PAGE_MASK));
-	const u8 *p = gmem_hva(&t->e->vm->mem, gpa, avail);
-	struct x86_insn i;
-
-	if (!p || x86_decode(p, avail, key_code_size(t->key), &i))
-		return false;
-	/* FNSTCW and FNSTSW do not. */
-	return (i.attr & IA_MMX) ||
-	       ((i.attr & IA_X87) &&
-		!((i.opcode == 0xd9 || i.opcode == 0xdd) && i.reg == 7));
-}
-
 static bool x87_is_pending(const struct tcpu *t)
 {
 	u16 sw = 0;
@@ -136,7 +119,7 @@ void fault_in_block(struct tcpu *t, const u8 *pc, unsigned insn,
 
 	fault_locate(t, pc, insn);
 	if (unlikely(x87_is_pending(t)) &&
-	    waits_for_x87(t, cache_find(t->e, pc), insn)) {
+	    cache_find(t->e, pc)->meta[insn].waits_for_x87) {
 		x86_fault_set(&mf, X86_MF);
 		f = &mf;
 	}

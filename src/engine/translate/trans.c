@@ -223,6 +223,7 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	m->guest = (u16)guest;
 	m->host = (u32)(emit_pc(&tr->e) - tr->b->host);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
+	m->waits_for_x87 = false;
 	return m;
 }
 
@@ -360,6 +361,7 @@ static void do_insn(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 
+	tr->meta[tr->meta_count - 1].waits_for_x87 = x87_waits(i);
 	if (is_narrow_branch(tr)) {
 		trans_callout(tr, callout_narrow_branch);
 		tr->ended = true;

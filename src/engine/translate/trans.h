@@ -148,6 +148,7 @@ void stack_pushf(struct trans *tr);
 
 /* --- x87.c --- what FIP, FDP and FOP are to tell */
 bool x87_is_noted(const struct x86_insn *i);
+bool x87_waits(const struct x86_insn *i);
 void x87_note_offset(struct trans *tr); /* of the operand: in T0 */
 void x87_note(struct trans *tr); /* behind the instruction */
 
