@@ -36,10 +36,12 @@ struct segment {
 	struct arena_chunk *arena;
 };
 
-/* A guest page that holds translated code. */
+/* A guest page that holds translated code, in lines of 64 bytes. */
 struct code_page {
-	struct block *blocks; /* by page_next[0 or 1] */
-	u64 lines; /* bit n: 64 bytes at n * 64 hold translated code */
+	struct block_part *parts[64]; /* by the line that they begin in */
+	unsigned count; /* ... all of them */
+	unsigned reach; /* lines that one of them extends over, less one */
+	u64 lines; /* bit n: line n holds translated code */
 };
 
 #define BLOCK_HASH_BITS 16
