@@ -30,7 +30,7 @@ struct cold {
 		COLD_CALLOUT,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
-	u8 *more[5]; /* COLD_CALLOUT: several, up to a NULL */
+	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
 	struct callout *callout;
 	u32 key; /* COLD_FAR, COLD_SHADOW: of the code there */
 	u8 *resume; /* COLD_MISS: where to go on */
