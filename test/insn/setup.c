@@ -81,6 +81,19 @@ static void setup_stack(struct gen *g, struct form *f)
 	}
 }
 
+/*
+ * For the two pushes of a far call: whether the first one is done when the
+ * second one faults is the processor's own affair. Doppel checks both first.
+ */
+static void setup_far_call(struct gen *g)
+{
+	u32 sp = pick_stack(g);
+
+	if (!data_writable(sp - 16, 16))
+		sp = sp & ~(PAGE_BYTES - 1);
+	bind(g, RSP, sp);
+}
+
 /* Far returns: to 32- or 64-bit code. */
 static void setup_far_return(struct gen *g, struct form *f)
 {
@@ -218,14 +231,14 @@ void setup_before(struct gen *g, struct form *f)
 		bind(g, RSP, pick_stack(g));
 		break;
 	case SU_FARIMM:
-		bind(g, RSP, pick_stack(g));
+		setup_far_call(g);
 		f->imm = pick_code(g) | (chance(g, 80) ? (u64)SEL_USER32_ :
 					 chance(g, 60) ? SEL_USER64 :
 							 pick_selector(g))
 						<< 32;
 		break;
 	case SU_FARMEM:
-		bind(g, RSP, pick_stack(g));
+		setup_far_call(g);
 		break;
 	case SU_VARYING:
 		if (f->row->attr & REG && f->opcode == 0x01)

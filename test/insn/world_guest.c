@@ -108,7 +108,7 @@ static bool on_tick(struct regs *r)
 	apic_eoi();
 	ticks = of_run == runs ? ticks + 1 : 0;
 	of_run = runs;
-	return ticks != ENDLESS_TICKS;
+	return ticks * tick_us() < ENDLESS_US;
 }
 
 void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
@@ -136,7 +136,7 @@ void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
 
 	apic_enable_x2(); /* whose registers need no page */
 	trap_handle(V_TICK, on_tick);
-	apic_timer(V_TICK | LVT_PERIODIC, DIVIDE_1, TICK_US * 1000);
+	apic_timer(V_TICK | LVT_PERIODIC, DIVIDE_1, (u32)tick_us() * 1000);
 }
 
 static void load_segments(const struct state *s)
