@@ -333,10 +333,34 @@ static bool skip_ahead(struct regs *r)
 	return true;
 }
 
+#ifdef __x86_64__
+/* SYSCALL leads straight back to ring 3, or is no instruction at all: it must
+ * not give ring 0 to random code. */
+asm(".globl back64, back32\n"
+    "back64: sysretq\n"
+    "back32: sysretl");
+extern const char back64[], back32[];
+
+static void restore_syscall(void)
+{
+	wrmsr(MSR_STAR, (u64)SEL_USER32 << 48 | (u64)SEL_CODE << 32);
+	wrmsr(MSR_LSTAR, (ulong)back64);
+	wrmsr(MSR_CSTAR, (ulong)back32);
+	wrmsr(MSR_FMASK, FL_IF | FL_TF | FL_DF | FL_NT | FL_AC);
+	if (below(2))
+		wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SCE);
+}
+#else
+static void restore_syscall(void)
+{
+}
+#endif
+
 /* Everything that ring 0 may have turned over. */
 static void restore(void)
 {
 	control_reset();
+	restore_syscall();
 	enter_sandbox();
 	tables_reset();
 	trap_handle(V_WATCHDOG, watchdog);

@@ -52,6 +52,13 @@ struct callout {
 	struct x86_insn insn;
 };
 
+/* What of a block lies on one page; see smc.c. */
+struct block_part {
+	struct block_part *next; /* those that begin in the same line */
+	u16 first, last; /* offsets of its bytes in the page */
+	u8 n; /* which of the block's parts */
+};
+
 struct block {
 	gpa_t gpa; /* of the first byte */
 	u32 key;
@@ -67,10 +74,12 @@ struct block {
 	u32 entry_nopoll;
 	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */
 	bool dead;
+	bool windowed; /* memory is reached through windows */
+	u8 softs; /* how often the software TLB had to step in */
 	u8 *poll_exit; /* as executed: leaves at the block's start */
 
 	struct block *hash_next;
-	struct block *page_next[2]; /* in the lists of the code pages */
+	struct block_part part[2];
 	struct list incoming; /* struct block_exit that are chained to us */
 	struct block_exit exits[2];
 	unsigned exit_count;
