@@ -109,18 +109,53 @@ void flow_exit(struct trans *tr, s32 target, bool polled)
 	exit_record(tr, target, polled);
 }
 
+static void cold_add(struct trans *tr, const struct cold *c)
+{
+	if (tr->cold_count == TRANS_MAX_COLD)
+		tr->failed = true;
+	else
+		tr->cold[tr->cold_count++] = *c;
+}
+
 static void cold_shadow(struct trans *tr)
 {
 	u8 *from = emit_jcc_fwd(&tr->e, CC_B);
 
-	if (tr->cold_count == TRANS_MAX_COLD) {
-		tr->failed = true;
-		return;
-	}
-	tr->cold[tr->cold_count++] = (struct cold){ .kind = COLD_SHADOW,
-						    .from = from,
-						    .resume = from,
-						    .insn = (u8)tr->n };
+	cold_add(tr, &(struct cold){ .kind = COLD_SHADOW,
+				     .from = from,
+				     .resume = from,
+				     .insn = (u8)tr->n });
+}
+
+/*
+ * Where an indirect jump is, and what it has added to RSP: if its target is
+ * not canonical, it must not have happened. See run.c, jumps_nowhere().
+ */
+void flow_note_jump(struct trans *tr, s32 rsp_moved)
+{
+	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(jump_from),
+		      (u32)rsp_moved << PAGE_SHIFT |
+			      ((u32)tr->at & (PAGE_SIZE - 1)));
+}
+
+/* A return to T0, unless it is to where the last call came from. */
+void flow_ret(struct trans *tr, s32 rsp_moved)
+{
+	/* cmp 8(%rsp), %r10 */
+	emit_rm(&tr->e, true, ALU_CMP, T0, X86_RSP, 8);
+	cold_add(tr, &(struct cold){ .kind = COLD_RET,
+				     .from = emit_jcc_fwd(&tr->e, CC_NE),
+				     .target = rsp_moved,
+				     .insn = (u8)tr->n });
+	emit8(&tr->e, 0xc3);
+	tr->ended = true;
+}
+
+void flow_cold_ret(struct trans *tr, struct cold *c)
+{
+	emit_land(&tr->e, c->from);
+	flow_note_jump(tr, c->target);
+	emit_jmp(&tr->e, tr->g->stubs.ret_miss[tr->jc]);
 }
 
 /*
@@ -186,16 +221,12 @@ static void branch_to(struct trans *tr, enum x86_cc cc, s32 target)
 		emit8(&tr->e, (u8)(0x80 | cc));
 		emit32(&tr->e, 0);
 		exit_record(tr, target, false);
-	} else if (tr->cold_count < TRANS_MAX_COLD) {
-		struct cold *c = &tr->cold[tr->cold_count++];
-
-		*c = (struct cold){ .kind = COLD_FAR,
-				    .from = emit_jcc_fwd(&tr->e, cc),
-				    .flags = tr->flags,
-				    .target = target,
-				    .insn = (u8)tr->n };
 	} else {
-		tr->failed = true;
+		cold_add(tr, &(struct cold){ .kind = COLD_FAR,
+					     .from = emit_jcc_fwd(&tr->e, cc),
+					     .flags = tr->flags,
+					     .target = target,
+					     .insn = (u8)tr->n });
 	}
 }
 

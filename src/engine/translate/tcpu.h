@@ -103,6 +103,7 @@ struct tcpu {
 	u64 code_base; /* virtual address of the running block's page */
 	u64 host_rsp; /* to leave generated code by; base of the shadow stack */
 	u64 shadow_limit; /* RSP below this: the shadow stack is full */
+	u32 jump_from; /* the last indirect jump, see flow_note_jump() */
 	u64 scratch[2]; /* values carried across a TLB check */
 	struct tcpu *self;
 

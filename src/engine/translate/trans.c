@@ -558,6 +558,9 @@ static void emit_cold(struct trans *tr)
 		case COLD_FAR:
 			flow_cold_far(tr, c);
 			break;
+		case COLD_RET:
+			flow_cold_ret(tr, c);
+			break;
 		case COLD_SHADOW:
 			flow_cold_shadow(tr, c);
 			break;

@@ -21,14 +21,20 @@
 
 /* Code that is seldom run, put behind the block. */
 struct cold {
-	enum { COLD_MISS, COLD_SEGMENT, COLD_FAR, COLD_SHADOW } kind;
+	enum {
+		COLD_MISS,
+		COLD_SEGMENT,
+		COLD_FAR,
+		COLD_SHADOW,
+		COLD_RET,
+	} kind;
 	u8 *from; /* after the jump's rel32 */
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
 	u32 desc; /* MISS_* */
 	u8 flags; /* at .end, or at a far exit */
 	u8 insn;
-	s32 target; /* COLD_FAR */
+	s32 target; /* COLD_FAR; COLD_RET: what it adds to RSP */
 };
 
 struct trans {
@@ -131,6 +137,9 @@ void flow_exit(struct trans *tr, s32 target, bool polled);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 void flow_cold_shadow(struct trans *tr, struct cold *c);
+void flow_ret(struct trans *tr, s32 rsp_moved);
+void flow_note_jump(struct trans *tr, s32 rsp_moved);
+void flow_cold_ret(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);
 void flow_loop(struct trans *tr);
 void flow_cold_far(struct trans *tr, struct cold *c);
