@@ -117,6 +117,8 @@ static int write_cr(struct tcpu *t, unsigned n, u64 v, struct x86_fault *f)
 		return rc;
 	TRACE(CPU, "cr%u = %llx", n, (unsigned long long)v);
 	control_changed(t, change);
+	if (n == 4)
+		fastcall_update(t);
 	return 0;
 }
 
@@ -378,6 +380,7 @@ static enum callout_result co_wrmsr(struct tcpu *t, struct callout *c)
 		return callout_fault(t, &f);
 	}
 	control_changed(t, change);
+	fastcall_update(t);
 	return callout_done(t);
 }
 

@@ -3,18 +3,22 @@
  * jc.c - jump caches: where indirect jumps, and direct ones to other pages,
  * find their target by virtual address without leaving generated code.
  *
- * One for each MMU index, and one for user code in windows. An entry is good only while its page translation
- * is, so they are emptied as the TLB is; a small Bloom filter of pages spares
- * most INVLPGs the work.
+ * One for each MMU index, and one for user code in windows. An entry is good
+ * only while its page translation is, so they are emptied as the TLB is; a small Bloom filter of pages spares
+ * most INVLPGs the work. What is on a shadow stack is good for as long as the
+ * jump cache of the same MMU index would be, and is forgotten with it.
  */
 #include "base/fmt.h"
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
 
+/* The upper half of the address space has the upper half of the bits: users'
+ * pages come and go, and the kernel's code must not suffer from that. */
 static u64 bloom_bit(gva_t va, u64 **word, struct tcpu *t, unsigned n)
 {
-	u64 h = (va >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 54;
+	u64 h = (va >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 32;
 
+	h = h % (JC_BLOOM_BITS / 2) + (va >> 63) * (JC_BLOOM_BITS / 2);
 	*word = &t->jc_bloom[n][h >> 6];
 	return BIT64(h & 63);
 }
@@ -55,6 +59,7 @@ void jc_flush(struct tcpu *t, unsigned n)
 	t->jc_generation[n] += GENERATION;
 	fill_bytes(t->jc_bloom[n], 0, sizeof(t->jc_bloom[n]));
 	t->jc_local[n] = false;
+	shadow_reset(t, n);
 	t->stats.jump_flushes++;
 	/* Generations come back after all have been used. */
 	if (!t->jc_generation[n])
@@ -108,18 +113,27 @@ void jc_flush_page(struct tcpu *t, gva_t va)
 	}
 }
 
+void jc_note(struct tcpu *t, gva_t va, bool global)
+{
+	unsigned n = key_jc(t->key);
+	u64 *word, bit;
+
+	if (!(t->key & KEY_CODE64))
+		va = (u32)(va + t->v.x86.seg[X86_CS].base);
+	bit = bloom_bit(va, &word, t, n);
+	*word |= bit;
+	if (!global)
+		t->jc_local[n] = true;
+}
+
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 {
 	unsigned n = key_jc(t->key);
 	struct jc_entry *j = &t->jc[n][jc_index(va)];
-	u64 *word;
-	u64 bit = bloom_bit(va + t->v.x86.seg[X86_CS].base, &word, t, n);
 
+	jc_note(t, va, global);
 	if ((b->key & KEY_ALONE) || t->e->options.no_chaining)
 		return;
-	*word |= bit;
-	if (!global)
-		t->jc_local[n] = true;
 	j->tag = va + t->jc_generation[n];
 	j->host = (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
 	j->code_base = va - (b->gpa & ~PAGE_MASK);

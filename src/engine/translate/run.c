@@ -197,9 +197,10 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	 * when the block was entered) and in the same mode.
 	 */
 	if (epoch == t->e->epoch && !from->dead && b->gpa2 == ~0ull &&
-	    b->key == from->key &&
+	    b->key == x->key &&
 	    (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
 		link_exit(t, x, b);
+	jc_note(t, t->v.x86.rip, global);
 	return enter_block(t, b);
 }
 
@@ -401,12 +402,13 @@ static void enter_in_shadow(struct tcpu *t)
 	if (unlikely(t->debug.armed) && debug_before(t, true, mov_ss))
 		return;
 	if (t->soft_once)
-		t->key = (t->key & ~KEY_WINDOW) | KEY_STEPS;
+		t->key |= KEY_STEPS;
 	b = find_block(t, &global);
 	if (!b)
 		return;
 	if (vcpu_requests(&t->v))
 		__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
+	jc_note(t, t->v.x86.rip, global);
 	(void)enter_block(t, b);
 	enter_code(t,
 		   b->pref == FLAGS_SAVED ? stubs->enter : stubs->enter_host,
@@ -430,9 +432,10 @@ enum vm_exit translate_run(struct vcpu *v)
 	if (t->stale) {
 		t->stale = false;
 		tcpu_set_rflags(t, v->x86.rflags);
+		t->key = ~0u;
 		tlb_flush_all(t);
 		t->debug = (struct debug){ 0 };
-		t->key = ~0u;
+		fastcall_update(t);
 	}
 	tcpu_set_rflags(t, v->x86.rflags);
 	key_update(t);
