@@ -340,6 +340,8 @@ static enum callout_result co_xrstor(struct tcpu *t, struct callout *c)
 	if (!has_high(t))
 		keep_high(&img, rfbm);
 	fpu_load(&img, rfbm);
+	if (rfbm & XCR0_X87)
+		x87_forget(t);
 	callout_end(t);
 	return CALLOUT_NEXT;
 }
@@ -419,6 +421,7 @@ static enum callout_result co_fxrstor(struct tcpu *t, struct callout *c)
 	else if (!has_high(t))
 		copy_high(&img, &now, XCR0_SSE);
 	__asm__ volatile("fxrstor64 %0" : : "m"(img.legacy));
+	x87_forget(t);
 	callout_end(t);
 	return CALLOUT_NEXT;
 }
@@ -496,6 +499,8 @@ static enum callout_result co_fnstenv(struct tcpu *t, struct callout *c)
 	else
 		__asm__ volatile("fnstenv %0" : "=m"(buf));
 	clean_env(t, buf);
+	if (all)
+		x87_forget(t);
 	if (env == 14)
 		narrow_env(buf, n);
 	if (mem_write(t, lin, buf, n, callout_acc(t), &f))
@@ -530,6 +535,7 @@ static enum callout_result co_fldenv(struct tcpu *t, struct callout *c)
 		__asm__ volatile("frstor %0" : : "m"(buf));
 	else
 		__asm__ volatile("fldenv %0" : : "m"(buf));
+	x87_forget(t);
 	callout_end(t);
 	return CALLOUT_NEXT;
 }

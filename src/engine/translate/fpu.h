@@ -23,6 +23,7 @@ struct x87_pointers {
  * (x87.c) */
 void x87_guest_pointers(const struct tcpu *t, struct x87_pointers *p,
 			bool wide);
+void x87_forget(struct tcpu *t);
 
 /*
  * Waits for x87 exceptions as the instruction that is carried out would. In C

@@ -435,6 +435,8 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->key = ~0u;
 		tlb_flush_all(t);
 		t->debug = (struct debug){ 0 };
+		t->x87.what = 0;
+		t->x87.operand = 0;
 		fastcall_update(t);
 	}
 	tcpu_set_rflags(t, v->x86.rflags);
