@@ -14,6 +14,7 @@
 extern u64 low_pd[4 * 512];
 
 #define V_TICK 0x40
+#define SEL_LINUX_CPU 0x78
 
 static ulong code_pages;
 static u64 runs; /* of world_run() */
@@ -127,6 +128,9 @@ void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
 	xsetbv(0, 7);
 	gdt_set(SEL_TLS & ~7,
 		desc(tls_base, tls_limit, ACC_DATA | DPL(3), SEG_D));
+	/* As Linux has it, for a selector that a case comes across: the number
+	 * of the processor is this segment's limit. It expands down. */
+	gdt_set(SEL_LINUX_CPU, desc(0, 0, 0x95 | DPL(3), SEG_D));
 	for (unsigned v = 0; v < 32; v++)
 		trap_handle(v, on_trap);
 	/* As Linux has it: #BP and #OF are for everybody, INT n is not. */
