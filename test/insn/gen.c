@@ -130,6 +130,16 @@ void gen_case(const struct gen_config *cfg, u64 number, struct icase *c)
 		c->in.fs = SEL_TLS;
 		c->in.gs = chance(&g, 50) ? SEL_TLS : SEL_USER_DATA_;
 	}
+	/* Segments that are not flat; the pointers of sequences would all be
+	 * beyond the limit. */
+	if (kind == KIND_ROW32) {
+		if (chance(&g, 10))
+			c->in.ds = SEL_TLS;
+		if (chance(&g, 10))
+			c->in.es = SEL_TLS;
+		if (chance(&g, 10))
+			c->in.ss = SEL_TLS;
+	}
 	c->in.rip = c->code_at;
 	g.p = c->code;
 	switch (kind) {

@@ -36,6 +36,12 @@ static u64 pick_flags(struct gen *g)
 	return v;
 }
 
+/* Its linear address. */
+static u32 stack_top(const struct gen *g)
+{
+	return (u32)g->c->in.gpr[RSP] + selector_base(g, g->c->in.ss);
+}
+
 /* One stack slot of the instruction's size. */
 static unsigned slot(const struct gen *g, const struct form *f, bool near_op)
 {
@@ -60,7 +66,7 @@ static void setup_stack(struct gen *g, struct form *f)
 		return;
 	}
 	bind(g, RSP, pick_stack(g));
-	at = (u32)g->c->in.gpr[RSP];
+	at = stack_top(g);
 	switch (f->row->setup) {
 	case SU_RET:
 		v = pick_code(g);
@@ -89,7 +95,7 @@ static void setup_far_call(struct gen *g)
 {
 	u32 sp = pick_stack(g);
 
-	if (!data_writable(sp - 16, 16))
+	if (!data_writable(sp + selector_base(g, g->c->in.ss) - 16, 16))
 		sp = sp & ~(PAGE_BYTES - 1);
 	bind(g, RSP, sp);
 }
@@ -102,7 +108,7 @@ static void setup_far_return(struct gen *g, struct form *f)
 	u64 v;
 
 	bind(g, RSP, pick_stack(g));
-	at = (u32)g->c->in.gpr[RSP];
+	at = stack_top(g);
 	v = pick_code(g);
 	put_data(at, &v, n);
 	v = chance(g, 85) ? (chance(g, 50) ? SEL_USER64 : SEL_USER32_) :
@@ -127,8 +133,8 @@ static void setup_string(struct gen *g)
 
 	if (chance(g, 35))
 		to = from + below(g, 96) - 48;
-	bind(g, RSI, from);
-	bind(g, RDI, to);
+	bind(g, RSI, from - selector_base(g, g->c->in.ds));
+	bind(g, RDI, to - selector_base(g, g->c->in.es));
 	if (chance(g, 65))
 		bind(g, RCX, below(g, 40));
 	else if (chance(g, 70))

@@ -18,6 +18,7 @@ void fpu_load(const struct fpu_image *img, u64 rfbm);
 struct x87_pointers {
 	u64 fip, fdp;
 	u16 fop, fcs, fds;
+	bool shown; /* what saves them shows them on every processor */
 };
 /* Leads host addresses back to the guest's; @wide: they have 64 bits, not 32.
  * (x87.c) */

@@ -10,7 +10,7 @@
  *
  * Some processors do not save them by XSAVE unless an exception is pending, so
  * they are lost whenever C lets the host have the x87 unit. Then what was noted
- * holds; but not for the guest's own XSAVE, where they are lost as well.
+ * holds; but not for the guest's own XSAVE (.shown), which would lose them too.
  *
  * SDM 1 8.1.8 "x87 FPU Instruction and Data (Operand) Pointers", 8.1.9 "Last
  * Instruction Opcode". DEVIATES: FCS and FDS are the segment registers as they
@@ -125,7 +125,7 @@ void x87_guest_pointers(const struct tcpu *t, struct x87_pointers *p,
 {
 	const struct x86_state *s = &t->v.x86;
 	u32 what = t->x87.what;
-	bool lost = !wide && !p->fip && (what & WHAT_NOTED);
+	bool lost = p->shown && !p->fip && (what & WHAT_NOTED);
 
 	/* Lower halves only: 0 may look like an address of ours, but is the
 	 * initial value, and a guest may load what looks like one. */
