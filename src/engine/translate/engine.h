@@ -56,6 +56,7 @@ struct stubs {
 	u8 *poll_host, *poll_saved; /* T0: struct block */
 	/* T0: target address (jump_miss: plus the generation), flags SAVED */
 	u8 *jump_miss, *jump_plain;
+	u8 *jump_invalid; /* what a jump cache entry of tag 0 leads to */
 	/* A return that is not to where the shadow stack says. */
 	u8 *ret_miss[JC_COUNT];
 	u8 *ret; /* a plain one */
@@ -122,8 +123,10 @@ static inline bool cache_holds(const struct engine *e, const u8 *pc)
 }
 
 /* --- table.c --- blocks by guest address */
-struct block *table_find(const struct engine *e, gpa_t gpa, u32 key,
-			 gpa_t gpa2);
+struct block *table_find(const struct engine *e, gpa_t gpa, u32 key);
+/* ... whose first instruction goes over to the page at @gpa2. */
+struct block *table_find_crossing(const struct engine *e, gpa_t gpa, u32 key,
+				  gpa_t gpa2);
 void table_add(struct engine *e, struct block *b);
 void table_remove(struct engine *e, struct block *b);
 
@@ -172,6 +175,8 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 /* --- tlb.c --- */
 void tlb_flush_all(struct tcpu *t);
 void tlb_flush_local(struct tcpu *t);
+/* CR3 has changed; @keep: nothing of its PCID is to be dropped. */
+void tlb_switch(struct tcpu *t, bool keep);
 void tlb_flush_page(struct tcpu *t, gva_t va);
 /* No vCPU may write @gpa's page without coming by mem.c. */
 void tlb_protect(struct tcpu *t, gpa_t gpa);
@@ -196,13 +201,19 @@ void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
 /* The block for @va is entered without an entry of its own: its page counts
  * as one that the jump cache, and the shadow stack, know. */
 void jc_note(struct tcpu *t, gva_t va, bool global);
-/* MIRRORS: flow_jump_t0. Code of one program differs in few low bits. */
+/* CR3 becomes @to, with all that follows from it. @keep: what is cached of
+ * its PCID stays good. */
+void jc_switch(struct tcpu *t, u64 to, bool keep);
+/* INVPCID, for a PCID that is not the current one. */
+void jc_forget_pcid(struct tcpu *t, u64 pcid);
+/* MIRRORS: flow_find. Code of one program differs in few low bits. */
 #define JC_HASH_FACTOR 0x1e3779b1
 #define JC_HASH_SHIFT 26
-static inline u32 jc_index(gva_t va)
+static inline u32 jc_index(const struct tcpu *t, unsigned n, gva_t va)
 {
-	return (u32)((va * JC_HASH_FACTOR) >> JC_HASH_SHIFT) &
-	       (JC_ENTRIES - 1);
+	u32 hash = (u32)((va * JC_HASH_FACTOR) >> JC_HASH_SHIFT);
+
+	return (hash + t->jc_salt[n] / 4) & (JC_ENTRIES - 1);
 }
 
 /* --- shadow.c --- */

@@ -196,6 +196,14 @@ static void begin_soft(struct tcpu *t, struct block *b)
 	}
 }
 
+/* What an access through a window may raise: #SS, too, for RBP as a base
+ * means the stack. */
+static bool is_windows(const struct host_fault *h)
+{
+	return h->vector == X86_PF || h->vector == X86_GP ||
+	       h->vector == X86_SSEG;
+}
+
 /*
  * In a windowed block: a page that is not in the window yet, or what the
  * software TLB will tell apart. True: run the host's instruction again.
@@ -234,9 +242,7 @@ bool fault_host(struct host_fault *h)
 	__asm__ volatile("mov %%gs:%c1, %0"
 			 : "=r"(t)
 			 : "i"(offsetof(struct tcpu, self)));
-	/* #SS is #GP with RBP or RSP as the base. */
-	if (b->windowed && (h->vector == X86_PF || h->vector == X86_GP ||
-			    h->vector == X86_SSEG)) {
+	if (b->windowed && is_windows(h)) {
 		if (in_window(t, b, m, h))
 			return true;
 	} else if (is_guests(h)) {

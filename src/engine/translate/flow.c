@@ -49,6 +49,7 @@ u8 *flow_find(struct emit *e, unsigned n)
 	emit8(e, 0xc1);
 	emit8(e, 0xeb);
 	emit8(e, JC_HASH_SHIFT - 2);
+	emit_gs(e, false, ALU_ADD, T1, GS(jc_salt[0]) + 4 * n);
 	emit_ri(e, false, 4, T1, (JC_ENTRIES - 1) << 2);
 	emit_gs(e, true, ALU_ADD, T0, GS(jc_generation[0]) + 8 * n);
 	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
@@ -103,11 +104,24 @@ static void align_field(struct trans *tr, unsigned opcode_bytes)
 		emit8(&tr->e, 0x90);
 }
 
+/* Does the instruction there go over to the next page? Nothing is chained to
+ * such blocks, so the jump cache is the way. */
+static bool crosses(const struct trans *tr, s32 target)
+{
+	unsigned avail = (unsigned)(PAGE_SIZE - (u32)target);
+	const u8 *p = gmem_hva(&tr->g->vm->mem,
+			       (tr->gpa & PAGE_MASK) + (u32)target, avail);
+	struct x86_insn i;
+
+	return avail < X86_INSN_MAX && p &&
+	       x86_decode(p, avail, tr->size, &i) == X86_DECODE_SHORT;
+}
+
 static bool on_page(const struct trans *tr, s32 target)
 {
 	return target >= 0 && target < (s32)PAGE_SIZE &&
 	       !is_stepping(tr) && tr->size != X86_CODE16 &&
-	       tr->b->gpa2 == ~0ull;
+	       tr->b->gpa2 == ~0ull && !crosses(tr, target);
 }
 
 /* Records a patchable exit whose rel32 field has just been emitted. */

@@ -122,6 +122,9 @@ void key_update(struct tcpu *t)
 
 	if (unlikely(debug_word(s) != t->debug.word))
 		debug_update(t);
+	/* By a task switch; MOV CR3 does this itself. */
+	if (unlikely(s->cr3 != t->cr3))
+		tlb_switch(t, false);
 	if (may_use_windows(t, k))
 		k |= KEY_WINDOW;
 	m = key_jc(k);

@@ -90,12 +90,13 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 		return NULL;
 	}
 	*global = t->itlb[(lin >> PAGE_SHIFT) % ITLB_ENTRIES].global;
-	b = table_find(e, gpa, t->key, ~0ull);
-	if (b)
+	b = table_find(e, gpa, t->key);
+	if (b && b->gpa2 == ~0ull)
 		return b;
 	if (!gmem_hva(&e->vm->mem, gpa, 1))
 		return fetch_nothing(t, gpa);
-	if (crosses(t, gpa)) {
+	/* If one does, all do: their code is the same on this page. */
+	if (b || crosses(t, gpa)) {
 		gva_t second = (lin & PAGE_MASK) + PAGE_SIZE;
 
 		if (!(t->key & KEY_CODE64))
@@ -107,7 +108,7 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 		gpa2 &= PAGE_MASK;
 		if (!gmem_hva(&e->vm->mem, gpa2, 1))
 			return fetch_nothing(t, gpa2);
-		b = table_find(e, gpa, t->key, gpa2);
+		b = table_find_crossing(e, gpa, t->key, gpa2);
 		if (b)
 			return b;
 	}
@@ -433,6 +434,7 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->stale = false;
 		tcpu_set_rflags(t, v->x86.rflags);
 		t->key = ~0u;
+		t->cr3 = v->x86.cr3;
 		tlb_flush_all(t);
 		t->debug = (struct debug){ 0 };
 		t->x87.what = 0;

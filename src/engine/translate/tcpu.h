@@ -82,6 +82,7 @@ struct tlb {
 #define JC_ENTRIES (1u << JC_BITS)
 
 #define JC_BLOOM_BITS 4096
+#define JC_SPACES 8
 
 struct jc_entry {
 	u64 tag; /* the target's virtual address, plus jc_generation */
@@ -172,6 +173,9 @@ struct tcpu {
 	/* Added to addresses before they are compared, so that a flush is one
 	 * addition; in the upper 16 bits, where addresses are canonical. */
 	u64 jc_generation[JC_COUNT];
+	u64 jc_last_generation[JC_COUNT]; /* ... that was begun */
+	/* Added to indices, times 4: generations do not displace each other. */
+	u32 jc_salt[JC_COUNT];
 	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
 	u64 jc_cs_base[JC_COUNT];
 	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
@@ -183,6 +187,18 @@ struct tcpu {
 		u32 keep, keep_ax; /* of .rflags and .flags_ax, by SYSCALL */
 		struct x86_seg seg[2][2]; /* CS and SS of either */
 	} fastcall;
+
+	/* Address spaces that CR3 may come back to: see jc.c. */
+	struct jc_space {
+		u64 cr3;
+		struct {
+			bool valid;
+			u64 generation;
+			u64 bloom[JC_BLOOM_BITS / 64];
+		} of[JC_COUNT];
+	} jc_space[JC_SPACES];
+	unsigned jc_victim; /* the next to be replaced */
+	u64 cr3; /* that the TLB and the jump caches are for */
 
 	struct x86_mem mem; /* how src/x86 reaches this vCPU's memory */
 	struct tstats stats;
