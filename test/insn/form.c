@@ -77,7 +77,8 @@ static void plan_vex(struct gen *g, struct form *f)
 	f->vex = true;
 	/* VPERMQ, VPERMPD: AMD's processors carry out W0, against the manual;
 	 * Doppel follows the manual. */
-	if (chance(g, attr & W1 ? (attr & L1ONLY ? 100 : 70) : g->at_end ? 0 : 25))
+	if (attr & W1 ? chance(g, attr & L1ONLY ? 100 : 70) :
+			!g->at_end && chance(g, 25))
 		f->rex |= 8;
 	f->vvvv = 0;
 	if (attr & NDS || (attr & VSCALAR && !f->mem) ||

@@ -70,7 +70,7 @@ static void row_gen(struct gen *g, u64 number)
 
 static enum kind pick_kind(struct gen *g)
 {
-	static const u8 share_tab[KIND_COUNT] = { 42, 28, 8, 10, 8, 4 };
+	static const u8 share_tab[KIND_COUNT] = { 34, 26, 8, 20, 8, 4 };
 	u32 kinds = g->cfg->kinds ? g->cfg->kinds : ~0u;
 
 	for (;;) {

@@ -228,12 +228,12 @@ void setup_before(struct gen *g, struct form *f)
 		f->imm = pick_rel(g, false);
 		break;
 	case SU_RELZ:
-		f->osz = may_be_narrow(g) && chance(g, 4);
+		f->osz = may_be_narrow(g) && chance(g, 12);
 		f->imm = pick_rel(g, true);
 		bind(g, RSP, pick_stack(g));
 		break;
 	case SU_JMPIND:
-		f->osz = may_be_narrow(g) && chance(g, 4);
+		f->osz = may_be_narrow(g) && chance(g, 12);
 		bind(g, RSP, pick_stack(g));
 		break;
 	case SU_FARIMM:
