@@ -249,7 +249,7 @@ static void emit_special(struct gen *g, struct form *f)
 	}
 }
 
-/* What the processor's model or the time is left of the result. */
+/* What of the result is the processor's model, or the time, or chance. */
 static void emit_varying(struct gen *g, const struct form *f)
 {
 	bool one = f->row->attr & REG && f->row->map == 1 &&
@@ -258,6 +258,8 @@ static void emit_varying(struct gen *g, const struct form *f)
 			 BIT(RAX) | BIT(RCX) | BIT(RDX) |
 				 (f->opcode == 0xa2 ? BIT(RBX) : 0);
 
+	if (one) /* STC: RDRAND and RDSEED may have none at the moment */
+		put8(g, 0xf9);
 	for (unsigned r = 0; r < 16; r++)
 		if (list >> r & 1)
 			emit_mov(g, r, value_gpr(g));
