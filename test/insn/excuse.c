@@ -24,11 +24,6 @@
  *   neither aligned nor canonical, in the stack segment.
  * - Accesses of 32-bit code that go over the end of 4 GiB wrap around in
  *   Doppel. SDM 3A 5.3 "Limit Checking": may or may not fault.
- *
- * Of Doppel, and known to be wrong:
- *
- * - A near branch to a non-canonical address raises #GP with RIP at the
- *   target, RSP changed.
  */
 #include "bytes.h"
 #include "gen.h"
@@ -80,33 +75,6 @@ static bool is_sha(const struct bytes *b)
 			   (b->map == 3 && b->opcode == 0xcc));
 }
 
-static bool is_indirect_branch(const struct bytes *b)
-{
-	unsigned n = b->modrm >> 3 & 7;
-
-	return !b->vex && b->map == 0 &&
-	       (b->opcode == 0xc2 || b->opcode == 0xc3 ||
-		(b->opcode == 0xff && (n == 2 || n == 4)));
-}
-
-static bool is_canonical(u64 va)
-{
-	return (u64)((s64)(va << 16) >> 16) == va;
-}
-
-static void excuse_branch(const struct icase *c, struct state *s)
-{
-	struct bytes b;
-
-	if (s->vector != 13 || s->error || s->cs != SEL_USER64)
-		return;
-	if (is_canonical(s->rip) &&
-	    !(decode_at(c, s, &b) && is_indirect_branch(&b)))
-		return;
-	s->rip = 0;
-	s->gpr[RSP] = 0;
-}
-
 static void excuse_fault(const struct icase *c, struct state *s)
 {
 	struct bytes b;
@@ -152,7 +120,6 @@ void excuse(const struct icase *c, struct state *s)
 		return;
 	}
 	excuse_fault(c, s);
-	excuse_branch(c, s);
 	if (s->vector != 14)
 		s->cr2 = 0;
 	s->ds = s->ds < 4 ? 0 : s->ds;

@@ -77,7 +77,8 @@ static void plan_vex(struct gen *g, struct form *f)
 	f->vex = true;
 	/* VPERMQ, VPERMPD: AMD's processors carry out W0, against the manual;
 	 * Doppel follows the manual. */
-	if (chance(g, attr & W1 ? (attr & L1ONLY ? 100 : 70) : g->at_end ? 0 : 25))
+	if (attr & W1 ? chance(g, attr & L1ONLY ? 100 : 70) :
+			!g->at_end && chance(g, 25))
 		f->rex |= 8;
 	f->vvvv = 0;
 	if (attr & NDS || (attr & VSCALAR && !f->mem) ||
@@ -248,7 +249,7 @@ static void emit_special(struct gen *g, struct form *f)
 	}
 }
 
-/* What the processor's model or the time is left of the result. */
+/* What of the result is the processor's model, or the time, or chance. */
 static void emit_varying(struct gen *g, const struct form *f)
 {
 	bool one = f->row->attr & REG && f->row->map == 1 &&
@@ -257,6 +258,8 @@ static void emit_varying(struct gen *g, const struct form *f)
 			 BIT(RAX) | BIT(RCX) | BIT(RDX) |
 				 (f->opcode == 0xa2 ? BIT(RBX) : 0);
 
+	if (one) /* STC: RDRAND and RDSEED may have none at the moment */
+		put8(g, 0xf9);
 	for (unsigned r = 0; r < 16; r++)
 		if (list >> r & 1)
 			emit_mov(g, r, value_gpr(g));

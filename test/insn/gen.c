@@ -70,7 +70,7 @@ static void row_gen(struct gen *g, u64 number)
 
 static enum kind pick_kind(struct gen *g)
 {
-	static const u8 share_tab[KIND_COUNT] = { 42, 28, 8, 10, 8, 4 };
+	static const u8 share_tab[KIND_COUNT] = { 34, 26, 8, 20, 8, 4 };
 	u32 kinds = g->cfg->kinds ? g->cfg->kinds : ~0u;
 
 	for (;;) {
@@ -129,6 +129,16 @@ void gen_case(const struct gen_config *cfg, u64 number, struct icase *c)
 	} else {
 		c->in.fs = SEL_TLS;
 		c->in.gs = chance(&g, 50) ? SEL_TLS : SEL_USER_DATA_;
+	}
+	/* Segments that are not flat; the pointers of sequences would all be
+	 * beyond the limit. */
+	if (kind == KIND_ROW32) {
+		if (chance(&g, 10))
+			c->in.ds = SEL_TLS;
+		if (chance(&g, 10))
+			c->in.es = SEL_TLS;
+		if (chance(&g, 10))
+			c->in.ss = SEL_TLS;
 	}
 	c->in.rip = c->code_at;
 	g.p = c->code;

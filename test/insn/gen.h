@@ -59,7 +59,9 @@ void value_x87(struct gen *g, u8 *fx);
 /* --- memory (operand.c) --- */
 /* Where a memory operand, or a stack, may point: mostly to the data pages. */
 u32 pick_data(struct gen *g, bool aligned);
-u32 pick_stack(struct gen *g);
+u32 pick_stack(struct gen *g); /* a value for RSP */
+/* Of a segment of 32-bit code. */
+u32 selector_base(const struct gen *g, u16 sel);
 bool data_writable(u32 at, u32 bytes);
 /* Puts bytes at @at as far as that is writable data. */
 void put_data(u32 at, const void *from, u32 bytes);

@@ -12,7 +12,7 @@
  *		4: the code of each case, for coverage.c ("X bits vector code")
  *	seed= first= count= batch=
  *	skip=	features to leave out    kinds=  mask of kinds of cases
- *	row=	1 + the only row to take
+ *	row=	1 + the only row to take    tick=  microseconds
  *
  * A case leaves no trace: data pages and code get their old contents back. So
  * any case can be run alone.

@@ -36,6 +36,12 @@ static u64 pick_flags(struct gen *g)
 	return v;
 }
 
+/* Its linear address. */
+static u32 stack_top(const struct gen *g)
+{
+	return (u32)g->c->in.gpr[RSP] + selector_base(g, g->c->in.ss);
+}
+
 /* One stack slot of the instruction's size. */
 static unsigned slot(const struct gen *g, const struct form *f, bool near_op)
 {
@@ -60,7 +66,7 @@ static void setup_stack(struct gen *g, struct form *f)
 		return;
 	}
 	bind(g, RSP, pick_stack(g));
-	at = (u32)g->c->in.gpr[RSP];
+	at = stack_top(g);
 	switch (f->row->setup) {
 	case SU_RET:
 		v = pick_code(g);
@@ -81,6 +87,19 @@ static void setup_stack(struct gen *g, struct form *f)
 	}
 }
 
+/*
+ * For the two pushes of a far call: whether the first one is done when the
+ * second one faults is the processor's own affair. Doppel checks both first.
+ */
+static void setup_far_call(struct gen *g)
+{
+	u32 sp = pick_stack(g);
+
+	if (!data_writable(sp + selector_base(g, g->c->in.ss) - 16, 16))
+		sp = sp & ~(PAGE_BYTES - 1);
+	bind(g, RSP, sp);
+}
+
 /* Far returns: to 32- or 64-bit code. */
 static void setup_far_return(struct gen *g, struct form *f)
 {
@@ -89,7 +108,7 @@ static void setup_far_return(struct gen *g, struct form *f)
 	u64 v;
 
 	bind(g, RSP, pick_stack(g));
-	at = (u32)g->c->in.gpr[RSP];
+	at = stack_top(g);
 	v = pick_code(g);
 	put_data(at, &v, n);
 	v = chance(g, 85) ? (chance(g, 50) ? SEL_USER64 : SEL_USER32_) :
@@ -114,8 +133,8 @@ static void setup_string(struct gen *g)
 
 	if (chance(g, 35))
 		to = from + below(g, 96) - 48;
-	bind(g, RSI, from);
-	bind(g, RDI, to);
+	bind(g, RSI, from - selector_base(g, g->c->in.ds));
+	bind(g, RDI, to - selector_base(g, g->c->in.es));
 	if (chance(g, 65))
 		bind(g, RCX, below(g, 40));
 	else if (chance(g, 70))
@@ -209,23 +228,23 @@ void setup_before(struct gen *g, struct form *f)
 		f->imm = pick_rel(g, false);
 		break;
 	case SU_RELZ:
-		f->osz = may_be_narrow(g) && chance(g, 4);
+		f->osz = may_be_narrow(g) && chance(g, 12);
 		f->imm = pick_rel(g, true);
 		bind(g, RSP, pick_stack(g));
 		break;
 	case SU_JMPIND:
-		f->osz = may_be_narrow(g) && chance(g, 4);
+		f->osz = may_be_narrow(g) && chance(g, 12);
 		bind(g, RSP, pick_stack(g));
 		break;
 	case SU_FARIMM:
-		bind(g, RSP, pick_stack(g));
+		setup_far_call(g);
 		f->imm = pick_code(g) | (chance(g, 80) ? (u64)SEL_USER32_ :
 					 chance(g, 60) ? SEL_USER64 :
 							 pick_selector(g))
 						<< 32;
 		break;
 	case SU_FARMEM:
-		bind(g, RSP, pick_stack(g));
+		setup_far_call(g);
 		break;
 	case SU_VARYING:
 		if (f->row->attr & REG && f->opcode == 0x01)

@@ -14,6 +14,7 @@
 extern u64 low_pd[4 * 512];
 
 #define V_TICK 0x40
+#define SEL_LINUX_CPU 0x78
 
 static ulong code_pages;
 static u64 runs; /* of world_run() */
@@ -108,7 +109,7 @@ static bool on_tick(struct regs *r)
 	apic_eoi();
 	ticks = of_run == runs ? ticks + 1 : 0;
 	of_run = runs;
-	return ticks != ENDLESS_TICKS;
+	return ticks * tick_us() < ENDLESS_US;
 }
 
 void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
@@ -127,6 +128,9 @@ void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
 	xsetbv(0, 7);
 	gdt_set(SEL_TLS & ~7,
 		desc(tls_base, tls_limit, ACC_DATA | DPL(3), SEG_D));
+	/* As Linux has it, for a selector that a case comes across: the number
+	 * of the processor is this segment's limit. It expands down. */
+	gdt_set(SEL_LINUX_CPU, desc(0, 0, 0x95 | DPL(3), SEG_D));
 	for (unsigned v = 0; v < 32; v++)
 		trap_handle(v, on_trap);
 	/* As Linux has it: #BP and #OF are for everybody, INT n is not. */
@@ -136,7 +140,7 @@ void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
 
 	apic_enable_x2(); /* whose registers need no page */
 	trap_handle(V_TICK, on_tick);
-	apic_timer(V_TICK | LVT_PERIODIC, DIVIDE_1, TICK_US * 1000);
+	apic_timer(V_TICK | LVT_PERIODIC, DIVIDE_1, (u32)tick_us() * 1000);
 }
 
 static void load_segments(const struct state *s)

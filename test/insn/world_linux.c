@@ -261,7 +261,7 @@ bool tick(void)
 
 	ticks = of_run == runs ? ticks + 1 : 0;
 	of_run = runs;
-	ended_by_tick = ticks == ENDLESS_TICKS;
+	ended_by_tick = ticks * tick_us() >= ENDLESS_US;
 	return ended_by_tick;
 }
 
@@ -279,7 +279,7 @@ static void catch_signals(void)
 					    (void *)handler_restorer,
 					    BIT(SIGVTALRM - 1) };
 	/* interval and first, each in seconds and microseconds */
-	static const u64 timer[4] = { 0, TICK_US, 0, TICK_US };
+	u64 timer[4] = { 0, tick_us(), 0, tick_us() };
 	struct {
 		void *sp;
 		u64 flags, size;

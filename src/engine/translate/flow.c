@@ -165,6 +165,36 @@ static void cold_add(struct trans *tr, int kind, u8 *from, u8 *resume)
 }
 
 /*
+ * Where an indirect jump is, and what it has added to RSP: if its target is
+ * not canonical, it must not have happened. See run.c, jumps_nowhere().
+ */
+void flow_note_jump(struct trans *tr, s32 rsp_moved)
+{
+	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(jump_from),
+		      (u32)rsp_moved << PAGE_SHIFT |
+			      ((u32)tr->at & (PAGE_SIZE - 1)));
+}
+
+/* A return to T0, unless it is to where the last call came from. */
+void flow_ret(struct trans *tr, s32 rsp_moved)
+{
+	/* cmp 8(%rsp), %r10 */
+	emit_rm(&tr->e, true, ALU_CMP, T0, X86_RSP, 8);
+	cold_add(tr, COLD_RET, emit_jcc_fwd(&tr->e, CC_NE), NULL);
+	if (!tr->failed)
+		tr->cold[tr->cold_count - 1].target = rsp_moved;
+	emit8(&tr->e, 0xc3);
+	tr->ended = true;
+}
+
+void flow_cold_ret(struct trans *tr, struct cold *c)
+{
+	emit_land(&tr->e, c->from);
+	flow_note_jump(tr, c->target);
+	emit_jmp(&tr->e, tr->g->stubs.ret_miss[key_jc(c->key)]);
+}
+
+/*
  * Does what is called begin by dropping its return address? Linux does that
  * before each return, on processors that are to be kept from predicting it.
  * Then the call is none. Only a guess: if it is wrong, or will be, a return

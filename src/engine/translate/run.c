@@ -236,10 +236,31 @@ static bool jumps_out(struct tcpu *t, gva_t va)
 	return true;
 }
 
+/*
+ * So does an indirect jump to a non-canonical address; what it has done to RSP
+ * is undone. Direct jumps leave no note: where one may be what led there, so
+ * near the end of the canonical addresses, it is the fetch that faults.
+ * DEVIATES: a CALL has written below the stack.
+ */
+static bool jumps_nowhere(struct tcpu *t, gva_t va)
+{
+	struct x86_fault f;
+
+	if (!(t->key & KEY_CODE64) || x86_is_canonical(va) ||
+	    !x86_is_canonical(t->code_base + BIT64(32)) ||
+	    !x86_is_canonical(t->code_base - BIT64(32)))
+		return false;
+	t->v.x86.rip = t->code_base + (t->jump_from & ~PAGE_MASK);
+	t->v.x86.gpr[X86_RSP] -= (u64)(s64)((s32)t->jump_from >> PAGE_SHIFT);
+	x86_gp(&f);
+	fault_deliver(t, &f);
+	return true;
+}
+
 u64 run_jump_plain(struct tcpu *t, gva_t va)
 {
 	t->stats.jump_misses++;
-	if (jumps_out(t, va))
+	if (jumps_out(t, va) || jumps_nowhere(t, va))
 		return run_next(t);
 	set_rip(t, va);
 	if (t->key & KEY_ALONE)
@@ -416,6 +437,8 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->cr3 = v->x86.cr3;
 		tlb_flush_all(t);
 		t->debug = (struct debug){ 0 };
+		t->x87.what = 0;
+		t->x87.operand = 0;
 		fastcall_update(t);
 	}
 	tcpu_set_rflags(t, v->x86.rflags);

@@ -205,6 +205,7 @@ void stack_call(struct trans *tr)
 	}
 	if (i->cls == X86_C_JMP_IND) {
 		load_target(tr, n);
+		flow_note_jump(tr, 0);
 		flow_jump_t0(tr);
 		return;
 	}
@@ -213,6 +214,7 @@ void stack_call(struct trans *tr)
 	emit_gs(&tr->e, true, OP_STORE, T0, GS(scratch[0]));
 	ret = push_return(tr, n);
 	access_end(tr);
+	flow_note_jump(tr, -(s32)n);
 	flow_call(tr, ret, 0, true);
 }
 
@@ -227,26 +229,23 @@ void stack_ret(struct trans *tr)
 {
 	struct emit *e = &tr->e;
 	unsigned n = tr->i->opsize;
+	s32 moved = (s32)n + (s32)(tr->i->imm_len ? tr->i->imm & 0xffff : 0);
 
 	flags_need_saved(tr);
 	access_stack(tr, HOST_GUEST_RSP, 0, n, ACC_R);
 	load_mem(tr, T1, n);
 	tr->delta_reg = NO_DELTA;
-	stack_set(tr, HOST_GUEST_RSP,
-		  (s32)n + (s32)(tr->i->imm_len ? (tr->i->imm & 0xffff) : 0));
+	stack_set(tr, HOST_GUEST_RSP, moved);
 	if (access_stack_bytes(tr) == 2)
 		emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
 	else
 		emit_mov(e, T0, T1);
 	if ((tr->key & KEY_ALONE) || n == 2) {
+		flow_note_jump(tr, moved);
 		flow_jump_t0(tr);
 		return;
 	}
-	/* cmp 8(%rsp), %r10 */
-	emit_rm(e, true, ALU_CMP, T0, X86_RSP, 8);
-	emit_jcc(e, CC_NE, tr->g->stubs.ret_miss[tr->jc]);
-	emit8(e, 0xc3);
-	tr->ended = true;
+	flow_ret(tr, moved);
 }
 
 /* LEAVE: RSP = RBP, POP RBP. */
@@ -266,6 +265,8 @@ void stack_pushf(struct trans *tr)
 
 	flags_need_saved(tr);
 	tr->flags = FLAGS_SAVED;
+	/* When the push faults, EFLAGS are not the guest's any more. */
+	tr->meta[tr->meta_count - 1].flags_saved = true;
 	emit_rflags(e, T1);
 	emit_gs(e, true, OP_STORE, T1, GS(scratch[0]));
 	stack_push_scratch(tr, tr->i->opsize);

@@ -115,6 +115,7 @@ struct tcpu {
 		u64 limit; /* RSP below this: it is full */
 		u64 rsp; /* while another one is in use */
 	} shadow[JC_COUNT];
+	u32 jump_from; /* the last indirect jump, see flow_note_jump() */
 	u64 scratch[2]; /* values carried across a TLB check */
 	struct tcpu *self;
 

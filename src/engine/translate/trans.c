@@ -647,6 +647,9 @@ static void emit_cold(struct trans *tr)
 		case COLD_FAR:
 			flow_cold_far(tr, c);
 			break;
+		case COLD_RET:
+			flow_cold_ret(tr, c);
+			break;
 		case COLD_CALLOUT:
 			emit_cold_callout(tr, c);
 			break;

@@ -28,6 +28,7 @@ struct cold {
 		COLD_CALL,
 		COLD_SHADOW,
 		COLD_CALLOUT,
+		COLD_RET,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
 	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
@@ -38,7 +39,7 @@ struct cold {
 	u32 desc; /* MISS_* */
 	u8 flags; /* at .end, or at a far exit; COLD_CALLOUT: to be kept */
 	u8 insn;
-	s32 target; /* COLD_FAR */
+	s32 target; /* COLD_FAR; COLD_RET: what it adds to RSP */
 };
 
 struct trans {
@@ -154,6 +155,9 @@ void flow_jump_t0(struct trans *tr); /* to the address in T0 */
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 void flow_cold_call(struct trans *tr, struct cold *c);
 void flow_cold_shadow(struct trans *tr, struct cold *c);
+void flow_ret(struct trans *tr, s32 rsp_moved);
+void flow_note_jump(struct trans *tr, s32 rsp_moved);
+void flow_cold_ret(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);
 void flow_loop(struct trans *tr);
 void flow_cold_far(struct trans *tr, struct cold *c);
