@@ -8,6 +8,7 @@
  * - A page fault's P bit is always 1 for the kernel's addresses in Linux
  *   (sanitize_error_code()); and in the guest, for the pages of its own
  *   program, which are where Linux has none.
+ * - A case that does not end is interrupted anywhere.
  * - IRET to a less privileged ring changes null selectors 1 to 3 to 0. Between
  *   an exception and Linux's signal handler there is one. SDM 2A "IRET"
  *
@@ -57,6 +58,8 @@ static bool has_many_accesses(const struct bytes *b)
 		return true;
 	if (b->modrm >= 0xc0)
 		return false;
+	if (b->map == 0 && b->opcode == 0xff)
+		return n == 3 || n == 5;
 	if (b->map == 0)
 		return (b->opcode == 0xd9 || b->opcode == 0xdd) &&
 		       (n == 4 || n == 6);
@@ -143,6 +146,11 @@ static void excuse_fault(const struct icase *c, struct state *s)
 
 void excuse(const struct icase *c, struct state *s)
 {
+	if (s->vector == VECTOR_ENDLESS) {
+		memset(s, 0, sizeof(*s));
+		s->vector = VECTOR_ENDLESS;
+		return;
+	}
 	excuse_fault(c, s);
 	excuse_branch(c, s);
 	if (s->vector != 14)

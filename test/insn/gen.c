@@ -86,8 +86,9 @@ static enum kind pick_kind(struct gen *g)
 
 /*
  * Within two pages, sometimes at the end of the first or of the second. Raw
- * bytes are never cut off by an absent page: how many bytes of an undefined
- * instruction a processor wants before it says so is its own affair.
+ * bytes are never cut off by an absent page, and what is knows no undefined
+ * forms (.at_end): how many bytes of such an instruction a processor wants
+ * before it says so is its own affair.
  */
 static void place_code(struct gen *g, u64 number, bool raw)
 {
@@ -98,6 +99,7 @@ static void place_code(struct gen *g, u64 number, bool raw)
 		at = PAGE_BYTES - 1 - below(g, 40);
 	else if (!raw && chance(g, 5))
 		at = CODE_AREA_BYTES - 1 - below(g, 24);
+	g->at_end = at > CODE_AREA_BYTES - CODE_MAX;
 	g->c->code_at = first + at;
 }
 

@@ -28,6 +28,7 @@ struct gen {
 	u16 keep; /* of a sequence: registers that are not to be written */
 	u8 pointers[3]; /* ... which hold addresses of data */
 	u8 small; /* ... and one that holds a small number */
+	bool at_end; /* an absent page may cut the code off */
 	bool no_init; /* vector state that XSAVEOPT cannot leave out */
 	u8 *p; /* where the next code byte goes */
 

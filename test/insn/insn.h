@@ -64,6 +64,14 @@ void *memset(void *dst, int c, size_t n);
 #define FUEL_AMOUNT 24
 
 /*
+ * What loops without (PUSH and RET can, or a jump to itself) is ended by a
+ * timer after some ticks, and nothing but that is compared.
+ */
+#define TICK_US 20000u
+#define ENDLESS_TICKS 5
+#define VECTOR_ENDLESS 255
+
+/*
  * Code: eight times absent, two pages of code, absent. Cases take turns, for
  * the sake of a translator that must notice that code was overwritten.
  */

@@ -224,6 +224,13 @@ void setup_before(struct gen *g, struct form *f)
 							 pick_selector(g))
 						<< 32;
 		break;
+	case SU_FARMEM:
+		bind(g, RSP, pick_stack(g));
+		break;
+	case SU_VARYING:
+		if (f->row->attr & REG && f->opcode == 0x01)
+			bind(g, RCX, 0); /* XCR0 */
+		break;
 	case SU_XSAVE:
 		/* Whether the processor notices that state is initial is its
 		 * own affair, and changes from run to run. */
@@ -350,6 +357,20 @@ static void put_farptr(struct gen *g, const struct form *f)
 	put_data(f->m.target + n, &v, 2);
 }
 
+static void put_far_target(struct gen *g, struct form *f)
+{
+	unsigned n = f->osz ? 2 : 4;
+	u64 to = pick_code(g);
+	u64 sel = chance(g, 90) ? (chance(g, 50) ? SEL_USER64 : SEL_USER32_) :
+				  pick_selector(g);
+
+	f->rex &= (u8)~8u; /* vendors differ */
+	if (!f->m.aimed)
+		return;
+	put_data(f->m.target, &to, n);
+	put_data(f->m.target + n, &sel, 2);
+}
+
 static void put_bounds(struct gen *g, const struct form *f)
 {
 	u32 v = (u32)g->c->in.gpr[f->reg];
@@ -419,6 +440,9 @@ void setup_after(struct gen *g, struct form *f)
 		break;
 	case SU_FARPTR:
 		put_farptr(g, f);
+		break;
+	case SU_FARMEM:
+		put_far_target(g, f);
 		break;
 	case SU_BOUND:
 		bind(g, f->reg, rnd(g));

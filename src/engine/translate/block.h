@@ -32,7 +32,8 @@ struct block_exit {
 /* What a fault needs to know of each guest instruction of a block. */
 struct insn_meta {
 	u16 guest; /* offset of its first byte from the block's start */
-	u16 flags_saved; /* at its native instruction, flags_ax is good */
+	bool flags_saved; /* at its native instruction, flags_ax is good */
+	bool waits_for_x87; /* a pending #MF goes before faults of its operand */
 	u32 host; /* offset of its first host byte in the block */
 };
 
@@ -73,6 +74,8 @@ struct block {
 	u32 entry_nopoll;
 	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */
 	bool dead;
+	bool windowed; /* memory is reached through windows */
+	u8 softs; /* how often the software TLB had to step in */
 	u8 *poll_exit; /* as executed: leaves at the block's start */
 
 	struct block *hash_next;

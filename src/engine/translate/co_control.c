@@ -13,12 +13,18 @@ static bool privileged(struct tcpu *t)
 	return !(t->key & (KEY_USER | KEY_CPL12));
 }
 
+static void flush_local(struct tcpu *t)
+{
+	tlb_flush_local(t);
+	window_flush_local(t);
+}
+
 static void control_changed(struct tcpu *t, unsigned change)
 {
 	if (change & X86_CHANGE_TLB_ALL)
 		tlb_flush_all(t);
 	else if (change & X86_CHANGE_TLB)
-		tlb_flush_local(t);
+		flush_local(t);
 	/* SMAP, WP and the like are composed into entries. */
 	if ((change & X86_CHANGE_MODE) && !(change & X86_CHANGE_TLB_ALL))
 		tlb_flush_all(t);
@@ -69,6 +75,16 @@ static u64 read_cr8(struct tcpu *t)
 	return v;
 }
 
+/*
+ * The TLB does not keep entries of other PCIDs, so a write that asks for none
+ * to be dropped still has to drop the old address space's. Windows are kept.
+ */
+static void cr3_written(struct tcpu *t, u64 v)
+{
+	tlb_flush_local(t);
+	window_switch(t, (t->v.x86.cr4 & CR4_PCIDE) && (v & BIT64(63)));
+}
+
 static int write_cr(struct tcpu *t, unsigned n, u64 v, struct x86_fault *f)
 {
 	struct x86_state *s = &t->v.x86;
@@ -84,7 +100,9 @@ static int write_cr(struct tcpu *t, unsigned n, u64 v, struct x86_fault *f)
 		break;
 	case 3:
 		rc = x86_write_cr3(s, &t->mem, v, &change, f);
-		break;
+		if (!rc)
+			cr3_written(t, v);
+		return rc;
 	case 4:
 		rc = x86_write_cr4(s, &t->mem, t->e->vm->cpuid.cr4_valid, v,
 				   &change, f);
@@ -97,14 +115,7 @@ static int write_cr(struct tcpu *t, unsigned n, u64 v, struct x86_fault *f)
 	}
 	if (rc)
 		return rc;
-	if (n != 3)
-		TRACE(CPU, "cr%u = %llx", n, (unsigned long long)v);
-	/*
-	 * Entries of other PCIDs are not kept, so a write that asks for none
-	 * to be dropped still has to drop the old address space's.
-	 */
-	if (n == 3)
-		change |= X86_CHANGE_TLB;
+	TRACE(CPU, "cr%u = %llx", n, (unsigned long long)v);
 	control_changed(t, change);
 	return 0;
 }
@@ -298,7 +309,9 @@ static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 	else if (type == 2)
 		tlb_flush_all(t);
 	else if (type == 3 || (type == 1 && desc[0] == now))
-		tlb_flush_local(t);
+		flush_local(t);
+	if (type == 3 || desc[0] != now)
+		window_flush_others(t);
 	return callout_done(t);
 }
 

@@ -57,7 +57,7 @@ struct stubs {
 	/* T0: target address (jump_miss: plus the generation), flags SAVED */
 	u8 *jump_miss, *jump_plain;
 	/* A return that is not to where the shadow stack says. */
-	u8 *ret_miss[MMU_COUNT];
+	u8 *ret_miss[JC_COUNT];
 	u8 *shadow_empty;
 	/* Finish a write that was done on the bounce buffer. */
 	u8 *commit_host, *commit_saved;
@@ -74,6 +74,7 @@ struct engine {
 	struct host_code code;
 	u64 rw_offset; /* writable view minus executable view */
 	struct stubs stubs;
+	struct windows *windows; /* NULL: none */
 	struct segment seg[CACHE_SEGMENTS];
 	unsigned current;
 	u64 epoch; /* counts evictions */
@@ -133,6 +134,7 @@ void link_disable_entries(struct engine *e, struct block *b);
 /* --- smc.c --- translated code and the pages it came from */
 bool smc_track(struct tcpu *t, struct block *b);
 void smc_forget(struct engine *e, struct block *b);
+void smc_drop(struct tcpu *t, struct block *b);
 /* Drops blocks that [gpa, gpa + len) overlaps; returns how many. */
 unsigned smc_written(struct tcpu *t, gpa_t gpa, u64 len);
 void smc_foreign(void *engine, gpa_t gpa, u64 len); /* any thread */
@@ -148,7 +150,7 @@ int stubs_make(struct engine *e);
 /* --- flow.c --- */
 struct emit;
 void flow_lookup(struct emit *e, const struct stubs *stubs,
-		 enum mmu_index mmu, unsigned op);
+		 unsigned jc, unsigned op);
 
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key. NULL:
@@ -173,7 +175,7 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 /* Where the block for @va is entered, or 0; sets t->code_base. */
 u64 jc_find(struct tcpu *t, gva_t va);
 void jc_drop(struct tcpu *t, gva_t va); /* the entry for @va, if any */
-void jc_flush(struct tcpu *t, enum mmu_index mmu);
+void jc_flush(struct tcpu *t, unsigned n);
 /* Before code is overwritten, and at the start. */
 void jc_clear(struct tcpu *t);
 void jc_flush_all(struct tcpu *t);

@@ -7,7 +7,8 @@
  * to the guest instruction. Faults of the host processor in generated code
  * (#DE, #XM, #MF, #GP by alignment, #UD by a missing feature) are the
  * guest's: the signal handler only notes them and makes the interrupted
- * thread return to run(), which delivers.
+ * thread return to run(), which delivers. So are page faults of windowed
+ * blocks, unless the page has yet to be brought into its window.
  */
 #include "base/trace.h"
 #include "engine/translate/debug.h"
@@ -16,6 +17,9 @@
 #include "engine/translate/gs.h"
 #include "engine/translate/key.h"
 #include "x86/system.h"
+
+/* A block whose accesses fail in windows so often is better off without. */
+#define SOFTS_MAX 4
 
 /*
  * The host calls one handler for the whole process; this is how it finds the
@@ -99,23 +103,6 @@ void fault_locate(struct tcpu *t, const u8 *pc, unsigned insn)
 	set_rip(t, b, b->meta[insn].guest);
 }
 
-/* Would the instruction have waited for x87 exceptions before its access? */
-static bool waits_for_x87(const struct tcpu *t, const struct block *b,
-			  unsigned insn)
-{
-	gpa_t gpa = b->gpa + b->meta[insn].guest;
-	unsigned avail = (unsigned)(PAGE_SIZE - (gpa & ~PAGE_MASK));
-	const u8 *p = gmem_hva(&t->e->vm->mem, gpa, avail);
-	struct x86_insn i;
-
-	if (!p || x86_decode(p, avail, key_code_size(t->key), &i))
-		return false;
-	/* FNSTCW and FNSTSW do not. */
-	return (i.attr & IA_MMX) ||
-	       ((i.attr & IA_X87) &&
-		!((i.opcode == 0xd9 || i.opcode == 0xdd) && i.reg == 7));
-}
-
 static bool x87_is_pending(const struct tcpu *t)
 {
 	u16 sw = 0;
@@ -132,7 +119,7 @@ void fault_in_block(struct tcpu *t, const u8 *pc, unsigned insn,
 
 	fault_locate(t, pc, insn);
 	if (unlikely(x87_is_pending(t)) &&
-	    waits_for_x87(t, cache_find(t->e, pc), insn)) {
+	    cache_find(t->e, pc)->meta[insn].waits_for_x87) {
 		x86_fault_set(&mf, X86_MF);
 		f = &mf;
 	}
@@ -181,25 +168,12 @@ static bool is_guests(const struct host_fault *h)
 	}
 }
 
-bool fault_host(struct host_fault *h)
+/* The guest's state as the instruction of @m began, from the host's. */
+static void take_state(struct tcpu *t, const struct block *b,
+		       const struct insn_meta *m, const struct host_fault *h)
 {
-	const u8 *pc = (const u8 *)(uintptr_t)h->pc;
-	struct engine *e = engine_of(pc);
-	const struct insn_meta *m;
-	const struct block *b;
-	struct x86_state *s;
-	struct tcpu *t;
+	struct x86_state *s = &t->v.x86;
 
-	if (!e || !is_guests(h))
-		return false;
-	__asm__ volatile("mov %%gs:%c1, %0"
-			 : "=r"(t)
-			 : "i"(offsetof(struct tcpu, self)));
-	b = cache_find(e, pc);
-	m = b ? find_meta(b, pc) : NULL;
-	if (!m)
-		return false;
-	s = &t->v.x86;
 	for (unsigned r = 0; r < 16; r++)
 		if (r != X86_RSP && (r < X86_R9 || r > X86_R11))
 			s->gpr[r] = h->gpr[r];
@@ -207,12 +181,75 @@ bool fault_host(struct host_fault *h)
 	if (!m->flags_saved)
 		t->flags_ax = flags_to_ax(h->rflags);
 	set_rip(t, b, m->guest);
-	t->fault = (struct x86_fault){ .vector = h->vector,
-				       .has_error = h->vector == X86_GP };
-	/* SDM 3A 2.5 "Control Registers": OSXMMEXCPT */
-	if (h->vector == X86_XM && !(s->cr4 & CR4_OSXMMEXCPT))
-		t->fault.vector = X86_UD;
-	t->fault_pending = true;
+}
+
+/* The instruction begins again, alone, by the software TLB. */
+static void begin_soft(struct tcpu *t, struct block *b)
+{
+	t->stats.window_softs++;
+	t->debug.alone = true;
+	t->soft_once = true;
+	__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
+	if (++b->softs == SOFTS_MAX && !b->dead) {
+		window_make_soft(t->e->windows, b->gpa);
+		smc_drop(t, b);
+	}
+}
+
+/*
+ * In a windowed block: a page that is not in the window yet, or what the
+ * software TLB will tell apart. True: run the host's instruction again.
+ */
+static bool in_window(struct tcpu *t, struct block *b,
+		      const struct insn_meta *m, struct host_fault *h)
+{
+	enum window_answer a = WINDOW_SOFT;
+
+	if (h->vector == X86_PF)
+		a = window_fault(t, h, &t->fault);
+	if (a == WINDOW_AGAIN)
+		return true;
+	take_state(t, b, m, h);
+	if (a == WINDOW_FAULT)
+		t->fault_pending = true;
+	else
+		begin_soft(t, b);
+	return false;
+}
+
+bool fault_host(struct host_fault *h)
+{
+	const u8 *pc = (const u8 *)(uintptr_t)h->pc;
+	struct engine *e = engine_of(pc);
+	const struct insn_meta *m;
+	struct block *b;
+	struct tcpu *t;
+
+	if (!e)
+		return false;
+	b = cache_find(e, pc);
+	m = b ? find_meta(b, pc) : NULL;
+	if (!m)
+		return false;
+	__asm__ volatile("mov %%gs:%c1, %0"
+			 : "=r"(t)
+			 : "i"(offsetof(struct tcpu, self)));
+	if (b->windowed && (h->vector == X86_PF || h->vector == X86_GP)) {
+		if (in_window(t, b, m, h))
+			return true;
+	} else if (is_guests(h)) {
+		take_state(t, b, m, h);
+		t->fault = (struct x86_fault){ .vector = h->vector,
+					       .has_error = h->vector ==
+							    X86_GP };
+		/* SDM 3A 2.5 "Control Registers": OSXMMEXCPT */
+		if (h->vector == X86_XM &&
+		    !(t->v.x86.cr4 & CR4_OSXMMEXCPT))
+			t->fault.vector = X86_UD;
+		t->fault_pending = true;
+	} else {
+		return false;
+	}
 	h->pc = (u64)(uintptr_t)e->stubs.leave;
 	return true;
 }

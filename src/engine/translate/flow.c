@@ -30,9 +30,9 @@ void flow_code_address(struct trans *tr, unsigned reg, s32 off)
  * @op: 4 for JMP, 2 for CALL (FF /op).
  */
 void flow_lookup(struct emit *e, const struct stubs *stubs,
-		 enum mmu_index mmu, unsigned op)
+		 unsigned n, unsigned op)
 {
-	u32 jc = GS(jc[0]) + mmu * (u32)sizeof(((struct tcpu *)0)->jc[0]);
+	u32 jc = GS(jc[0]) + n * (u32)sizeof(((struct tcpu *)0)->jc[0]);
 
 	/* imul $factor, %r10, %r11; shr $24, %r11 */
 	emit8(e, 0x4d);
@@ -44,7 +44,7 @@ void flow_lookup(struct emit *e, const struct stubs *stubs,
 	emit8(e, 0xeb);
 	emit8(e, JC_HASH_SHIFT - 2);
 	emit_ri(e, false, 4, T1, (JC_ENTRIES - 1) << 2);
-	emit_gs(e, true, ALU_ADD, T0, GS(jc_generation[0]) + 8 * (u32)mmu);
+	emit_gs(e, true, ALU_ADD, T0, GS(jc_generation[0]) + 8 * n);
 	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
 	emit_jcc(e, CC_NE, stubs->jump_miss);
 	emit_gs8(e, true, OP_MOV, T0, T1,
@@ -66,7 +66,7 @@ void flow_jump_t0(struct trans *tr)
 	if (is_stepping(tr))
 		emit_jmp(&tr->e, tr->g->stubs.jump_plain);
 	else
-		flow_lookup(&tr->e, &tr->g->stubs, tr->mmu, 4);
+		flow_lookup(&tr->e, &tr->g->stubs, tr->jc, 4);
 }
 
 /* The rel32 that a patch will change must not cross an 8-byte boundary. */
@@ -124,13 +124,13 @@ static void cold_shadow(struct trans *tr)
 }
 
 /*
- * A call: T1 is the guest's return address, which is on its stack already.
+ * A call: @ret is the guest's return address, which is on its stack already.
  * It goes on the shadow stack as well, and the host's own CALL pushes where
  * to go on when the guest returns there: right behind, where the page's
  * address is got back from the return address (T0 then) and the block ends
  * like any other. @indirect: the target is in scratch[0].
  */
-void flow_call(struct trans *tr, s32 target, bool indirect)
+void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 {
 	struct emit *e = &tr->e;
 	bool direct = !indirect && on_page(tr, target);
@@ -148,7 +148,7 @@ void flow_call(struct trans *tr, s32 target, bool indirect)
 	emit_gs(e, true, ALU_CMP, X86_RSP, GS(shadow_limit));
 	cold_shadow(tr);
 	emit8(e, 0x41);
-	emit8(e, 0x53); /* push %r11 */
+	emit8(e, (u8)(0x50 | (ret & 7))); /* push */
 	tr->flags = FLAGS_SAVED;
 	if (direct) {
 		align_field(tr, 1);
@@ -160,7 +160,7 @@ void flow_call(struct trans *tr, s32 target, bool indirect)
 			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
 		else
 			flow_code_address(tr, T0, target);
-		flow_lookup(e, &tr->g->stubs, tr->mmu, 2);
+		flow_lookup(e, &tr->g->stubs, tr->jc, 2);
 	}
 	/* The guest has returned; flags are SAVED. */
 	emit_rm(e, true, OP_LEA, T1, T0, -tr->next);

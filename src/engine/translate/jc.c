@@ -3,7 +3,7 @@
  * jc.c - jump caches: where indirect jumps, and direct ones to other pages,
  * find their target by virtual address without leaving generated code.
  *
- * One for each MMU index. An entry is good only while its page translation
+ * One for each MMU index, and one for user code in windows. An entry is good only while its page translation
  * is, so they are emptied as the TLB is; a small Bloom filter of pages spares
  * most INVLPGs the work.
  */
@@ -11,11 +11,11 @@
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
 
-static u64 bloom_bit(gva_t va, u64 **word, struct tcpu *t, unsigned mmu)
+static u64 bloom_bit(gva_t va, u64 **word, struct tcpu *t, unsigned n)
 {
 	u64 h = (va >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 54;
 
-	*word = &t->jc_bloom[mmu][h >> 6];
+	*word = &t->jc_bloom[n][h >> 6];
 	return BIT64(h & 63);
 }
 
@@ -38,7 +38,7 @@ static u64 invalid_tag(unsigned i)
 void jc_clear(struct tcpu *t)
 {
 	_Static_assert(JC_HASH_SHIFT + JC_BITS < 48, "index of the low bits");
-	for (unsigned m = 0; m < MMU_COUNT; m++) {
+	for (unsigned m = 0; m < JC_COUNT; m++) {
 		for (unsigned i = 0; i < JC_ENTRIES; i++)
 			t->jc[m][i].tag = invalid_tag(i);
 		jc_flush(t, m);
@@ -50,33 +50,33 @@ void jc_clear(struct tcpu *t)
  * in another generation may find that target and run it, where hardware has
  * #GP. Only a guest that does this on purpose can see it.
  */
-void jc_flush(struct tcpu *t, enum mmu_index mmu)
+void jc_flush(struct tcpu *t, unsigned n)
 {
-	t->jc_generation[mmu] += GENERATION;
-	fill_bytes(t->jc_bloom[mmu], 0, sizeof(t->jc_bloom[mmu]));
-	t->jc_local[mmu] = false;
+	t->jc_generation[n] += GENERATION;
+	fill_bytes(t->jc_bloom[n], 0, sizeof(t->jc_bloom[n]));
+	t->jc_local[n] = false;
 	t->stats.jump_flushes++;
 	/* Generations come back after all have been used. */
-	if (!t->jc_generation[mmu])
+	if (!t->jc_generation[n])
 		for (unsigned i = 0; i < JC_ENTRIES; i++)
-			t->jc[mmu][i].tag = invalid_tag(i);
+			t->jc[n][i].tag = invalid_tag(i);
 }
 
 void jc_drop(struct tcpu *t, gva_t va)
 {
-	enum mmu_index mmu = key_mmu(t->key);
-	struct jc_entry *j = &t->jc[mmu][jc_index(va)];
+	unsigned n = key_jc(t->key);
+	struct jc_entry *j = &t->jc[n][jc_index(va)];
 
-	if (j->tag == va + t->jc_generation[mmu])
+	if (j->tag == va + t->jc_generation[n])
 		j->tag = invalid_tag(jc_index(va));
 }
 
 u64 jc_find(struct tcpu *t, gva_t va)
 {
-	enum mmu_index mmu = key_mmu(t->key);
-	const struct jc_entry *j = &t->jc[mmu][jc_index(va)];
+	unsigned n = key_jc(t->key);
+	const struct jc_entry *j = &t->jc[n][jc_index(va)];
 
-	if (j->tag != va + t->jc_generation[mmu])
+	if (j->tag != va + t->jc_generation[n])
 		return 0;
 	t->code_base = j->code_base;
 	return j->host;
@@ -84,20 +84,20 @@ u64 jc_find(struct tcpu *t, gva_t va)
 
 void jc_flush_all(struct tcpu *t)
 {
-	for (unsigned i = 0; i < MMU_COUNT; i++)
+	for (unsigned i = 0; i < JC_COUNT; i++)
 		jc_flush(t, i);
 }
 
 void jc_flush_local(struct tcpu *t)
 {
-	for (unsigned i = 0; i < MMU_COUNT; i++)
+	for (unsigned i = 0; i < JC_COUNT; i++)
 		if (t->jc_local[i])
 			jc_flush(t, i);
 }
 
 void jc_flush_page(struct tcpu *t, gva_t va)
 {
-	for (unsigned i = 0; i < MMU_COUNT; i++) {
+	for (unsigned i = 0; i < JC_COUNT; i++) {
 		u64 *word, *word_before;
 		u64 bit = bloom_bit(va, &word, t, i);
 		/* A block may begin on the page before and end on this. */
@@ -110,17 +110,17 @@ void jc_flush_page(struct tcpu *t, gva_t va)
 
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 {
-	enum mmu_index mmu = key_mmu(t->key);
-	struct jc_entry *j = &t->jc[mmu][jc_index(va)];
+	unsigned n = key_jc(t->key);
+	struct jc_entry *j = &t->jc[n][jc_index(va)];
 	u64 *word;
-	u64 bit = bloom_bit(va + t->v.x86.seg[X86_CS].base, &word, t, mmu);
+	u64 bit = bloom_bit(va + t->v.x86.seg[X86_CS].base, &word, t, n);
 
 	if ((b->key & KEY_ALONE) || t->e->options.no_chaining)
 		return;
 	*word |= bit;
 	if (!global)
-		t->jc_local[mmu] = true;
-	j->tag = va + t->jc_generation[mmu];
+		t->jc_local[n] = true;
+	j->tag = va + t->jc_generation[n];
 	j->host = (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
 	j->code_base = va - (b->gpa & ~PAGE_MASK);
 }

@@ -52,6 +52,21 @@ static bool fpu_all_on(const struct x86_state *s)
 	       (s->cr0 & CR0_NE);
 }
 
+/* Windows are for 64-bit code whose rights to a page do not depend on more
+ * than it being the user's or not, and on W. */
+static bool may_use_windows(const struct tcpu *t, u32 k)
+{
+	const struct x86_state *s = &t->v.x86;
+
+	if (!t->e->windows || t->debug.data || !t->e->fast_pext ||
+	    (k & (KEY_CODE64 | KEY_ALIGN | KEY_ALONE | KEY_CPL12)) !=
+		    KEY_CODE64)
+		return false;
+	if (k & KEY_USER)
+		return t->window_hot;
+	return !(k & KEY_AC) && (s->cr0 & CR0_WP);
+}
+
 static u32 key_of(const struct x86_state *s)
 {
 	u32 k = 0;
@@ -99,10 +114,13 @@ void key_update(struct tcpu *t)
 {
 	struct x86_state *s = &t->v.x86;
 	u32 k = key_of(s);
-	enum mmu_index m = key_mmu(k);
+	unsigned m;
 
 	if (unlikely(debug_word(s) != t->debug.word))
 		debug_update(t);
+	if (may_use_windows(t, k))
+		k |= KEY_WINDOW;
+	m = key_jc(k);
 	if (!t->debug.armed)
 		s->rflags &= ~FLAG_RF;
 	if (!(k & KEY_CODE64)) {

@@ -21,6 +21,7 @@
 #define KEY_CPL12 BIT(9) /* CPL is not 0 */
 #define KEY_ALIGN BIT(11) /* CPL 3, EFLAGS.AC and CR0.AM: #AC */
 #define KEY_LIMIT BIT(12) /* a code segment that may end anywhere: see run.c */
+#define KEY_WINDOW BIT(13) /* memory by windows, where it is possible */
 #define KEY_STEPS BIT(10) /* a block for one instruction; see debug.c */
 /* Either makes blocks of one instruction that are left by run_next(). */
 #define KEY_ALONE (KEY_TF | KEY_STEPS | KEY_LIMIT)
@@ -30,6 +31,14 @@ static inline enum mmu_index key_mmu(u32 key)
 	if (key & KEY_USER)
 		return MMU_USER;
 	return key & KEY_AC ? MMU_KERNEL_AC : MMU_KERNEL;
+}
+
+/* Which jump cache. */
+static inline unsigned key_jc(u32 key)
+{
+	if ((key & (KEY_USER | KEY_WINDOW)) == (KEY_USER | KEY_WINDOW))
+		return JC_USER_WINDOW;
+	return key_mmu(key);
 }
 
 static inline enum x86_code_size key_code_size(u32 key)

@@ -154,6 +154,10 @@ u64 run_next(struct tcpu *t)
 	bool global;
 	u64 host;
 
+	if (unlikely(t->soft_once)) {
+		t->soft_once = false;
+		key_update(t);
+	}
 	if (t->v.x86.intr_shadow || must_leave(t))
 		return leave(t);
 	if (unlikely(t->debug.armed) && debug_before(t, false, false))
@@ -243,7 +247,7 @@ u64 run_jump_plain(struct tcpu *t, gva_t va)
 
 u64 run_jump(struct tcpu *t, u64 tag)
 {
-	return run_jump_plain(t, tag - t->jc_generation[key_mmu(t->key)]);
+	return run_jump_plain(t, tag - t->jc_generation[key_jc(t->key)]);
 }
 
 u64 run_callout(struct tcpu *t, struct callout *c)
@@ -289,6 +293,8 @@ static bool deliver_interrupt(struct tcpu *t)
 	f.vector = (u8)vector;
 	TRACE(INTR, "vector %u at %llx", f.vector,
 	      (unsigned long long)t->v.x86.rip);
+	if (t->key & KEY_USER)
+		window_tick(t);
 	t->stats.interrupts++;
 	t->v.x86.activity = X86_RUNNING;
 	t->stats.exceptions--; /* counted there, but it is none */
@@ -373,6 +379,8 @@ static void enter_in_shadow(struct tcpu *t)
 	t->debug.alone = false;
 	if (unlikely(t->debug.armed) && debug_before(t, true, mov_ss))
 		return;
+	if (t->soft_once)
+		t->key = (t->key & ~KEY_WINDOW) | KEY_STEPS;
 	b = find_block(t, &global);
 	if (!b)
 		return;

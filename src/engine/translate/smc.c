@@ -49,6 +49,7 @@ static bool track_part(struct tcpu *t, struct block *b, unsigned n,
 		if (!page)
 			return false;
 		tlb_protect(t, gpa);
+		window_protect(t->e, gpa & PAGE_MASK);
 	}
 	*p = (struct block_part){ .next = page->parts[line],
 				  .first = (u16)first,
@@ -102,7 +103,7 @@ void smc_forget(struct engine *e, struct block *b)
 		forget_part(e, b, 1);
 }
 
-static void drop(struct tcpu *t, struct block *b)
+void smc_drop(struct tcpu *t, struct block *b)
 {
 	link_break(t->e, b);
 	link_disable_entries(t->e, b);
@@ -144,7 +145,7 @@ static unsigned page_written(struct tcpu *t, gpa_t gpa, unsigned len)
 			if (p->first > last || p->last < first)
 				continue;
 			gone |= lines_of(p->first, p->last);
-			drop(t, block_of(p));
+			smc_drop(t, block_of(p));
 			dropped++;
 			if (!*pp)
 				return dropped;

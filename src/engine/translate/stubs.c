@@ -192,7 +192,7 @@ static u8 *emit_commit(struct emit *e, bool host_flags)
 /* Jumped to from a RET, guest address in T0: drop the call that it is not
  * the return of, and look the address up. */
 static u8 *emit_ret_miss(struct emit *e, const struct stubs *s,
-			 enum mmu_index mmu)
+			 unsigned jc)
 {
 	u8 *at = emit_pc(e);
 	u8 *empty;
@@ -201,7 +201,7 @@ static u8 *emit_ret_miss(struct emit *e, const struct stubs *s,
 	empty = emit_jcc_fwd(e, CC_E);
 	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 16);
 	emit_land(e, empty);
-	flow_lookup(e, s, mmu, 4);
+	flow_lookup(e, s, jc, 4);
 	return at;
 }
 
@@ -252,8 +252,9 @@ int stubs_make(struct engine *g)
 	s->commit_host = emit_commit(e, true);
 	s->commit_saved = emit_commit(e, false);
 	s->segment_fault = emit_segment_fault(e);
+	for (unsigned n = 0; n < JC_COUNT; n++)
+		s->ret_miss[n] = emit_ret_miss(e, s, n);
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
-		s->ret_miss[m] = emit_ret_miss(e, s, m);
 		s->miss[m][0] = emit_miss(e, GS(tlb[0].read_tag) +
 						     m * sizeof(struct tlb));
 		s->miss[m][1] = emit_miss(e, GS(tlb[0].write_tag) +

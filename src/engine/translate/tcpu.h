@@ -29,6 +29,7 @@
 
 #include "base/base.h"
 #include "engine/translate/stats.h"
+#include "engine/translate/window.h"
 #include "vm/vm.h"
 #include "x86/insn.h"
 #include "x86/mem.h"
@@ -41,6 +42,11 @@ struct engine;
  * EFLAGS.AC is set, and translated code knows statically which.
  */
 enum mmu_index { MMU_USER, MMU_KERNEL, MMU_KERNEL_AC, MMU_COUNT };
+
+/* Jump caches: one for each of these, and one for user code in windows, so
+ * that address spaces with and without them take turns at no cost. */
+#define JC_USER_WINDOW MMU_COUNT
+#define JC_COUNT (MMU_COUNT + 1)
 
 /* Of the monitor's stack. */
 #define SHADOW_BYTES KiB(48)
@@ -107,6 +113,7 @@ struct tcpu {
 		u32 what;
 	} x87;
 	u64 tlb_index_mask; /* for PEXT */
+	u64 window_slot_mask; /* the same */
 
 	/* Offsets from lo to hi may be accessed; none if lo > hi. [0]: read,
 	 * [1]: write. */
@@ -142,21 +149,27 @@ struct tcpu {
 		bool alone; /* the next instruction is to be run by itself */
 	} debug;
 
+	/* Guest address to host address, by slot; see window.h. */
+	u64 window[WINDOW_RIGHTS][WINDOW_SLOTS];
+	struct space *window_user, *window_low, *window_high; /* or NULL */
+	bool window_hot; /* user code runs in windows */
+	bool soft_once; /* ... but for the next instruction */
+
 	struct engine *e;
 	u32 key; /* mode of the code that runs now: see key.h */
 	/* Added to addresses before they are compared, so that a flush is one
 	 * addition; in the upper 16 bits, where addresses are canonical. */
-	u64 jc_generation[MMU_COUNT];
-	u32 jc_key[MMU_COUNT]; /* the key that each jump cache is for */
-	u64 jc_cs_base[MMU_COUNT];
-	bool jc_local[MMU_COUNT]; /* ... holds entries of local pages */
-	u64 jc_bloom[MMU_COUNT][16]; /* pages that it has entries of */
+	u64 jc_generation[JC_COUNT];
+	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
+	u64 jc_cs_base[JC_COUNT];
+	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
+	u64 jc_bloom[JC_COUNT][16]; /* pages that it has entries of */
 
 	struct x86_mem mem; /* how src/x86 reaches this vCPU's memory */
 	struct tstats stats;
 
 	struct tlb tlb[MMU_COUNT];
-	struct jc_entry jc[MMU_COUNT][JC_ENTRIES];
+	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
 	struct itlb_entry itlb[ITLB_ENTRIES];
 };
 

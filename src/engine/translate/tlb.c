@@ -54,6 +54,7 @@ void tlb_flush_all(struct tcpu *t)
 	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
 		t->itlb[i].va = 1;
 	jc_flush_all(t);
+	window_flush_all(t);
 	t->stats.tlb_flushes_all++;
 }
 
@@ -109,6 +110,7 @@ void tlb_flush_page(struct tcpu *t, gva_t va)
 		it->va = 1;
 	/* Code of large pages: the itlb does not know sizes. */
 	jc_flush_page(t, page);
+	window_flush_page(t, va);
 	t->stats.tlb_invlpg++;
 }
 

@@ -25,6 +25,7 @@ void flags_need_saved(struct trans *tr)
 {
 	if (!(tr->flags & FLAGS_SAVED)) {
 		emit_save_flags(&tr->e);
+		tr->delta_reg = NO_DELTA;
 		tr->flags = FLAGS_BOTH;
 	}
 }
@@ -33,6 +34,7 @@ void flags_need_host(struct trans *tr)
 {
 	if (!(tr->flags & FLAGS_HOST)) {
 		emit_restore_flags(&tr->e);
+		tr->delta_reg = NO_DELTA;
 		tr->flags = FLAGS_BOTH;
 	}
 }
@@ -77,13 +79,31 @@ static bool touches_memory(const struct x86_insn *i)
 	}
 }
 
+/* Does it need them SAVED whether it uses them or not? */
+static bool takes_flags(const struct trans *tr, const struct x86_insn *i)
+{
+	if (!touches_memory(i))
+		return false;
+	if (!tr->windowed)
+		return true;
+	switch (i->cls) {
+	case X86_C_COPY:
+	case X86_C_PUSH:
+	case X86_C_POP:
+	case X86_C_LEAVE:
+		return i->attr & IA_X87;
+	default:
+		return true;
+	}
+}
+
 /* Which place of the flags serves the block's first instructions best? */
 static u8 preferred_flags(const struct trans *tr)
 {
 	for (unsigned k = 0; k < tr->insn_count; k++) {
 		const struct x86_insn *i = &tr->insns[k];
 
-		if (touches_memory(i))
+		if (takes_flags(tr, i))
 			return FLAGS_SAVED;
 		if (i->flags_read || i->flags_written || i->cls == X86_C_JCC)
 			return FLAGS_HOST;
@@ -203,6 +223,7 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	m->guest = (u16)guest;
 	m->host = (u32)(emit_pc(&tr->e) - tr->b->host);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
+	m->waits_for_x87 = false;
 	return m;
 }
 
@@ -225,10 +246,32 @@ void trans_callout(struct trans *tr,
 	tr->flags = FLAGS_SAVED;
 }
 
+/* Registers only, and all where the guest has them? */
+static bool lea_as_it_is(struct trans *tr)
+{
+	const struct x86_insn *i = tr->i;
+	int dst = host_reg(i->reg), base = 0xff, index = 0xff;
+
+	if (i->adsize != 8 || i->opsize < 4 || i->base == X86_BASE_RIP)
+		return false;
+	if (i->base != X86_BASE_NONE)
+		base = host_reg(i->base);
+	if (i->index != X86_BASE_NONE)
+		index = host_reg(i->index);
+	if (dst < 0 || base < 0 || index < 0 || (base & index) == 0xff)
+		return false;
+	emit_lea(&tr->e, i->opsize == 8, (unsigned)dst, (unsigned)base,
+		 (unsigned)index, i->scale, (s32)i->disp);
+	tr->keep_delta = dst != tr->delta_reg;
+	return true;
+}
+
 static void do_lea(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 
+	if (lea_as_it_is(tr))
+		return;
 	access_offset(tr);
 	if (i->opsize > i->adsize)
 		emit_rr(&tr->e, false, OP_MOV, T0, T0);
@@ -246,6 +289,7 @@ static void do_copy(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 	struct insn_meta *m = &tr->meta[tr->meta_count - 1];
+	bool soft;
 
 	if (i->map == MAP_1 && i->opcode == 0x8d) {
 		do_lea(tr);
@@ -253,15 +297,22 @@ static void do_copy(struct trans *tr)
 	}
 	if ((i->attr & IA_MEM) && (i->attr & IA_NOACCESS))
 		return;
-	if (touches_memory(i))
+	/* The access may take the flags, or their way back its scratch. */
+	soft = touches_memory(i) && !reach_can(tr);
+	if (soft)
 		access_operand(tr, i->mem_bytes ? i->mem_bytes : 1,
 			       access_of(i));
 	if (i->flags_read || (i->flags_written && !overwrites_flags(tr, i)))
 		flags_need_host(tr);
+	if (touches_memory(i) && !soft)
+		reach_operand(tr);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
 	copy_insn(tr);
-	if (x87_is_noted(i))
+	reach_after_copy(tr);
+	if (x87_is_noted(i)) {
 		x87_note(tr);
+		tr->delta_reg = NO_DELTA;
+	}
 	if (i->flags_written)
 		tr->flags = FLAGS_HOST;
 	access_end(tr);
@@ -310,6 +361,7 @@ static void do_insn(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 
+	tr->meta[tr->meta_count - 1].waits_for_x87 = x87_waits(i);
 	if (is_narrow_branch(tr)) {
 		trans_callout(tr, callout_narrow_branch);
 		tr->ended = true;
@@ -323,6 +375,7 @@ static void do_insn(struct trans *tr)
 		do_copy(tr);
 		return;
 	case X86_C_NOP:
+		tr->keep_delta = true;
 		return;
 	case X86_C_JMP:
 		flow_exit(tr, (s32)((s64)tr->next + (s64)i->imm), false);
@@ -566,7 +619,10 @@ static void emit_block(struct trans *tr, enum stop stop)
 		tr->at = (s32)(tr->page_off + off);
 		tr->next = tr->at + tr->i->len;
 		meta_add(tr, off);
+		tr->keep_delta = false;
 		do_insn(tr);
+		if (!tr->keep_delta)
+			tr->delta_reg = NO_DELTA;
 		off += tr->i->len;
 		if (tr->ended || tr->failed)
 			break;
@@ -637,6 +693,7 @@ static struct block *block_new(struct trans *tr, gpa_t gpa2)
 	b->gpa = tr->gpa;
 	b->gpa2 = gpa2;
 	b->key = tr->key;
+	b->windowed = tr->windowed;
 	b->host = tr->seg->hot.rx + tr->seg->hot.used;
 	b->cold = tr->seg->cold.rx + tr->seg->cold.used;
 	list_init(&b->incoming);
@@ -684,6 +741,9 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, u32 key,
 	tr->key = key;
 	tr->size = key_code_size(key);
 	tr->mmu = key_mmu(key);
+	tr->jc = key_jc(key);
+	tr->windowed = (key & KEY_WINDOW) && !window_is_soft(g->windows, gpa);
+	tr->delta_reg = NO_DELTA;
 	tr->gpa = gpa;
 	tr->page_off = (u32)(gpa & ~PAGE_MASK);
 	emit_to(tr, &seg->hot);

@@ -17,6 +17,7 @@
 #include "engine/translate/key.h"
 
 #define TRANS_MAX_COLD 128
+#define NO_DELTA 0xff
 
 /* Code that is seldom run, put behind the block. */
 struct cold {
@@ -39,10 +40,19 @@ struct trans {
 	u32 key;
 	enum x86_code_size size;
 	enum mmu_index mmu;
+	unsigned jc; /* which jump cache */
 	gpa_t gpa; /* of the block */
 	u32 page_off; /* gpa & 4095: offset of the block from code_base */
 
 	unsigned seg_now; /* of the access being made */
+	struct operand mem; /* where its operand is, checked */
+
+	bool windowed; /* the block reaches memory through windows */
+	/* T1 is the delta for the address that host register .delta_reg held
+	 * .drift bytes ago; NO_DELTA if T1 is something else. */
+	u8 delta_reg;
+	bool keep_delta; /* the current instruction leaves T1 alone */
+	s64 drift;
 	const struct x86_insn *i; /* the current instruction */
 	unsigned n; /* its number */
 	s32 at, next; /* offsets of it and of what follows, from code_base */
@@ -79,13 +89,34 @@ void access_segment(struct trans *tr, unsigned seg, unsigned bytes,
 		    unsigned acc);
 /* T0: linear address -> host address. Flags become SAVED. @acc: ACC_*. */
 void access_check(struct trans *tr, unsigned bytes, unsigned acc);
-/* All of it for the instruction's memory operand. */
+/* All of it for the instruction's memory operand: tr->mem is where it is. In
+ * a windowed block flags stay as they are, and T1 is taken; else flags become
+ * SAVED, and it is at [T0]. */
 void access_operand(struct trans *tr, unsigned bytes, unsigned acc);
+/* The same for @from + @disp on the stack, @from being a host register. */
+void access_stack(struct trans *tr, unsigned from, s32 disp, unsigned bytes,
+		  unsigned acc);
+/* Of a stack address: 8, 4 or 2. */
+unsigned access_stack_bytes(const struct trans *tr);
 /* The instruction is complete: its write (if bounced) is committed here. */
 void access_end(struct trans *tr);
 
+/* --- reach.c --- through windows */
+/* Can the current instruction's operand be reached so? */
+bool reach_can(const struct trans *tr);
+void reach_operand(struct trans *tr);
+void reach_stack(struct trans *tr, unsigned from, s32 disp);
+/* Bookkeeping of T1: the instruction has moved RSP by @n; it wrote what it
+ * writes. */
+void reach_moved_rsp(struct trans *tr, s64 n);
+void reach_after_copy(struct trans *tr);
+
 /* --- copy.c --- */
-/* Emits the instruction itself; a memory operand is at [T0]. */
+/* How many of R9 to R11 the instruction names beside its memory operand. */
+unsigned copy_stolen(const struct x86_insn *i);
+/* Is AH, CH, DH or BH among its operands? */
+bool copy_has_high_byte(const struct x86_insn *i);
+/* Emits the instruction itself; a memory operand is at tr->mem. */
 void copy_insn(struct trans *tr);
 /* Host register for guest register @r, or -1 if it lives in memory. */
 int host_reg(unsigned r);
@@ -98,7 +129,7 @@ void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes);
 /* --- flow.c --- */
 void flow_exit(struct trans *tr, s32 target, bool polled);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
-void flow_call(struct trans *tr, s32 target, bool indirect);
+void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 void flow_cold_shadow(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);
 void flow_loop(struct trans *tr);
@@ -117,6 +148,7 @@ void stack_pushf(struct trans *tr);
 
 /* --- x87.c --- what FIP, FDP and FOP are to tell */
 bool x87_is_noted(const struct x86_insn *i);
+bool x87_waits(const struct x86_insn *i);
 void x87_note_offset(struct trans *tr); /* of the operand: in T0 */
 void x87_note(struct trans *tr); /* behind the instruction */
 

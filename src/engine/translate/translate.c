@@ -97,6 +97,7 @@ static void translate_vm_fini(struct vm *vm)
 			host_free(e->pages[i]);
 	host_pages_free(e->pages, (gmem_bytes(&vm->mem) >> PAGE_SHIFT) *
 					  sizeof(*e->pages));
+	windows_free(e->windows);
 	cache_fini(e);
 	host_free(e->trans);
 	host_pages_free(e, sizeof(*e));
@@ -124,6 +125,9 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 		err_set(err, rc, "no memory for the translator's tables");
 		goto fail;
 	}
+	/* None, where the host limits address space: slower, that is all. */
+	if (!e->options.no_windows)
+		e->windows = windows_new(e);
 	rc = cache_init(e, err);
 	if (rc)
 		goto fail;
@@ -183,6 +187,7 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 	t->e = v->vm->engine_vm;
 	t->stale = true;
 	jc_clear(t);
+	window_vcpu_init(t);
 	t->mem = (struct x86_mem){ .read = cpu_read,
 				   .write = cpu_write,
 				   .probe = cpu_probe,

@@ -51,6 +51,18 @@ bool x87_is_noted(const struct x86_insn *i)
 	return (i->attr & IA_X87) && !is_control(i);
 }
 
+/*
+ * Does it wait for x87 exceptions before it looks at its memory operand? Not
+ * FNSTCW and FNSTSW; and CVTPI2PS and CVTPI2PD wait after it, if at all.
+ */
+bool x87_waits(const struct x86_insn *i)
+{
+	if (i->attr & IA_MMX)
+		return i->map != MAP_0F || i->opcode != 0x2a;
+	return i->attr & IA_X87 &&
+	       !((i->opcode == 0xd9 || i->opcode == 0xdd) && i->reg == 7);
+}
+
 void x87_note_offset(struct trans *tr)
 {
 	emit_gs(&tr->e, true, OP_STORE, T0, GS(scratch[0]));
