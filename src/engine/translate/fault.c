@@ -234,7 +234,9 @@ bool fault_host(struct host_fault *h)
 	__asm__ volatile("mov %%gs:%c1, %0"
 			 : "=r"(t)
 			 : "i"(offsetof(struct tcpu, self)));
-	if (b->windowed && (h->vector == X86_PF || h->vector == X86_GP)) {
+	/* A non-canonical address is #SS where its base is RBP. */
+	if (b->windowed && (h->vector == X86_PF || h->vector == X86_GP ||
+			    h->vector == X86_SSEG)) {
 		if (in_window(t, b, m, h))
 			return true;
 	} else if (is_guests(h)) {
