@@ -369,9 +369,10 @@ static void restore(void)
 	for (unsigned v = 0; v < 32; v++)
 		if (v != V_DB && v != V_NMI && v != V_DF && v != V_MC)
 			trap_handle(v, skip_ahead);
-	/* The PIT's pin 2, as NMI, 50 ms from now; the APIC's timer sooner. */
+	/* The PIT's pin 2, as NMI, every 50 ms, for the first may come before the
+	 * round has begun; the APIC's timer sooner. */
 	ioapic_route(2, 4 << 8);
-	pit_start(0, 59659);
+	pit_start(2, 59659);
 	apic_write(APIC_EOI, 0);
 	apic_timer(V_WATCHDOG, DIVIDE_1, 3000000);
 }
