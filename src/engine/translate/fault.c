@@ -234,7 +234,7 @@ bool fault_host(struct host_fault *h)
 	__asm__ volatile("mov %%gs:%c1, %0"
 			 : "=r"(t)
 			 : "i"(offsetof(struct tcpu, self)));
-	/* A non-canonical address is #SS where its base is RBP. */
+	/* #SS is #GP with RBP or RSP as the base. */
 	if (b->windowed && (h->vector == X86_PF || h->vector == X86_GP ||
 			    h->vector == X86_SSEG)) {
 		if (in_window(t, b, m, h))
