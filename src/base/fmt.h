@@ -24,6 +24,15 @@ int fmt_print(char *buf, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
  */
 static inline void copy_bytes(void *dst, const void *src, size_t n)
 {
+	/* REP takes its time to begin. */
+	if (n == 8) {
+		__builtin_memcpy(dst, src, 8);
+		return;
+	}
+	if (n == 4) {
+		__builtin_memcpy(dst, src, 4);
+		return;
+	}
 	__asm__ volatile("rep movsb"
 			 : "+D"(dst), "+S"(src), "+c"(n)
 			 :

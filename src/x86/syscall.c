@@ -26,11 +26,6 @@
 #define STAR_SYSRET_SHIFT 48
 #define SEL_RPL 3u
 
-/* RFLAGS that SYSRET takes from R11: all defined ones but RF and VM. */
-#define SYSRET_FLAGS                                                      \
-	(FLAG_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | \
-	 FLAG_AC | FLAG_VIF | FLAG_VIP | FLAG_ID)
-
 enum code_width { CODE_32 = SEG_DB, CODE_64 = SEG_L };
 
 static void load_flat(struct x86_seg *seg, u32 sel, u32 attr, unsigned dpl)
@@ -43,11 +38,38 @@ static void load_flat(struct x86_seg *seg, u32 sel, u32 attr, unsigned dpl)
 }
 
 /* SEG_WRITABLE is SEG_READABLE in a code segment. */
+static void flat_cs_ss(struct x86_seg seg[2], enum code_width w, u32 cs,
+		       u32 ss, unsigned dpl)
+{
+	load_flat(&seg[0], cs, SEG_CODE | (u32)w, dpl);
+	load_flat(&seg[1], ss, SEG_DB, dpl);
+}
+
 static void load_flat_cs_ss(struct x86_state *s, enum code_width w, u32 cs,
 			    u32 ss, unsigned dpl)
 {
-	load_flat(&s->seg[X86_CS], cs, SEG_CODE | (u32)w, dpl);
-	load_flat(&s->seg[X86_SS], ss, SEG_DB, dpl);
+	_Static_assert(X86_SS == X86_CS + 1, "neighbours");
+	flat_cs_ss(&s->seg[X86_CS], w, cs, ss, dpl);
+}
+
+static u32 sysret_ss(const struct x86_state *s)
+{
+	return ((u32)(s->star >> STAR_SYSRET_SHIFT) + 8) |
+	       (s->intel ? SEL_RPL : 0);
+}
+
+void x86_syscall_segments(const struct x86_state *s, struct x86_seg seg[2])
+{
+	u32 cs = (u32)(s->star >> STAR_SYSCALL_SHIFT) & 0xfffc;
+
+	flat_cs_ss(seg, CODE_64, cs, cs + 8, 0);
+}
+
+void x86_sysret_segments(const struct x86_state *s, struct x86_seg seg[2])
+{
+	u32 sel = (u32)(s->star >> STAR_SYSRET_SHIFT);
+
+	flat_cs_ss(seg, CODE_64, (sel + 16) | SEL_RPL, sysret_ss(s), 3);
 }
 
 int x86_syscall(struct x86_state *s, u64 next_rip, struct x86_fault *f)
@@ -69,14 +91,13 @@ int x86_syscall(struct x86_state *s, u64 next_rip, struct x86_fault *f)
 	s->gpr[X86_R11] = s->rflags & ~FLAG_RF;
 	s->rip = x86_is_64bit(s) ? s->lstar : s->cstar;
 	s->rflags = (s->rflags & ~(s->sfmask | FLAG_RF)) | FLAG_FIXED;
-	load_flat_cs_ss(s, CODE_64, cs, cs + 8, 0);
+	x86_syscall_segments(s, &s->seg[X86_CS]);
 	return 0;
 }
 
 int x86_sysret(struct x86_state *s, unsigned opsize, struct x86_fault *f)
 {
 	u32 sel = (u32)(s->star >> STAR_SYSRET_SHIFT);
-	u32 ss = (sel + 8) | (s->intel ? SEL_RPL : 0);
 	bool to64 = x86_is_64bit(s) && opsize == 8;
 	u64 rip = s->gpr[X86_RCX];
 
@@ -87,15 +108,15 @@ int x86_sysret(struct x86_state *s, unsigned opsize, struct x86_fault *f)
 	if (s->intel && to64 && !x86_is_canonical(rip))
 		return x86_gp(f);
 	if (x86_is_64bit(s))
-		s->rflags = (s->gpr[X86_R11] & SYSRET_FLAGS) | FLAG_FIXED;
+		s->rflags = (s->gpr[X86_R11] & X86_SYSRET_FLAGS) | FLAG_FIXED;
 	else
 		s->rflags |= FLAG_IF;
 	if (to64) {
 		s->rip = rip;
-		load_flat_cs_ss(s, CODE_64, (sel + 16) | SEL_RPL, ss, 3);
+		x86_sysret_segments(s, &s->seg[X86_CS]);
 	} else {
 		s->rip = (u32)rip;
-		load_flat_cs_ss(s, CODE_32, sel | SEL_RPL, ss, 3);
+		load_flat_cs_ss(s, CODE_32, sel | SEL_RPL, sysret_ss(s), 3);
 	}
 	return 0;
 }

@@ -59,6 +59,14 @@ int x86_sysret(struct x86_state *s, unsigned opsize, struct x86_fault *f);
 int x86_sysenter(struct x86_state *s, struct x86_fault *f);
 int x86_sysexit(struct x86_state *s, unsigned opsize, struct x86_fault *f);
 
+/* CS and SS as SYSCALL and the 64-bit SYSRET load them in long mode. */
+void x86_syscall_segments(const struct x86_state *s, struct x86_seg seg[2]);
+void x86_sysret_segments(const struct x86_state *s, struct x86_seg seg[2]);
+/* RFLAGS that SYSRET takes from R11: all defined ones but RF and VM. */
+#define X86_SYSRET_FLAGS                                                  \
+	(FLAG_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | \
+	 FLAG_AC | FLAG_VIF | FLAG_VIP | FLAG_ID)
+
 /* --- exceptions and interrupts (deliver.c) --- */
 
 enum x86_event_kind {

@@ -25,6 +25,7 @@ struct block_exit {
 	u8 *patch; /* the 4 bytes of its rel32, as executed */
 	u8 *unlinked; /* where it jumps when not chained */
 	s32 target; /* offset from the block's code_base */
+	u32 key; /* on leaving: STAC and CLAC change it within a block */
 	u8 flags; /* enum flags_at on leaving */
 	bool backward;
 };

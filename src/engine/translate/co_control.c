@@ -75,16 +75,6 @@ static u64 read_cr8(struct tcpu *t)
 	return v;
 }
 
-/*
- * The TLB does not keep entries of other PCIDs, so a write that asks for none
- * to be dropped still has to drop the old address space's. Windows are kept.
- */
-static void cr3_written(struct tcpu *t, u64 v)
-{
-	tlb_flush_local(t);
-	window_switch(t, (t->v.x86.cr4 & CR4_PCIDE) && (v & BIT64(63)));
-}
-
 static int write_cr(struct tcpu *t, unsigned n, u64 v, struct x86_fault *f)
 {
 	struct x86_state *s = &t->v.x86;
@@ -99,10 +89,10 @@ static int write_cr(struct tcpu *t, unsigned n, u64 v, struct x86_fault *f)
 		s->cr2 = v;
 		break;
 	case 3:
-		rc = x86_write_cr3(s, &t->mem, v, &change, f);
-		if (!rc)
-			cr3_written(t, v);
-		return rc;
+		if (x86_write_cr3(s, &t->mem, v, &change, f))
+			return -1;
+		tlb_switch(t, !(change & X86_CHANGE_TLB));
+		return 0;
 	case 4:
 		rc = x86_write_cr4(s, &t->mem, t->e->vm->cpuid.cr4_valid, v,
 				   &change, f);
@@ -117,6 +107,8 @@ static int write_cr(struct tcpu *t, unsigned n, u64 v, struct x86_fault *f)
 		return rc;
 	TRACE(CPU, "cr%u = %llx", n, (unsigned long long)v);
 	control_changed(t, change);
+	if (n == 4)
+		fastcall_update(t);
 	return 0;
 }
 
@@ -281,8 +273,8 @@ static enum callout_result co_invlpg(struct tcpu *t, struct callout *c)
 	return callout_done(t);
 }
 
-/* SDM 2 "INVPCID": entries of PCIDs other than the current are not kept, so
- * types that name another one have nothing to do. */
+/* SDM 2 "INVPCID". Of PCIDs other than the current one, jump caches are kept
+ * alone. */
 static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 {
 	const struct x86_state *s = callout_begin(t, c);
@@ -310,6 +302,8 @@ static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 		tlb_flush_all(t);
 	else if (type == 3 || (type == 1 && desc[0] == now))
 		flush_local(t);
+	else
+		jc_forget_pcid(t, desc[0]);
 	if (type == 3 || desc[0] != now)
 		window_flush_others(t);
 	return callout_done(t);
@@ -378,6 +372,7 @@ static enum callout_result co_wrmsr(struct tcpu *t, struct callout *c)
 		return callout_fault(t, &f);
 	}
 	control_changed(t, change);
+	fastcall_update(t);
 	return callout_done(t);
 }
 

@@ -77,8 +77,12 @@ void debug_update(struct tcpu *t)
 	d->armed = d->code | d->data | d->io;
 	TRACE(CPU, "debug: dr7 %llx, armed %x", (unsigned long long)s->dr7,
 	      d->armed);
-	if (d->armed || was_armed)
+	if (d->armed || was_armed) {
 		tlb_flush_all(t); /* and the jump caches */
+		/* Whether windows may be used goes into the key. */
+		for (unsigned n = 0; n < JC_COUNT; n++)
+			t->jc_key[n] = ~0u;
+	}
 }
 
 /*

@@ -166,6 +166,18 @@ static inline void emit_gs(struct emit *e, bool w, u8 op, unsigned reg,
 	emit32(e, disp);
 }
 
+/* movzwl %gs:disp, reg */
+static inline void emit_gs_movzw(struct emit *e, unsigned reg, u32 disp)
+{
+	emit8(e, 0x65);
+	emit_rex(e, false, reg, 0, 0);
+	emit8(e, 0x0f);
+	emit8(e, 0xb7);
+	emit8(e, (u8)(0x04 | (reg & 7) << 3));
+	emit8(e, 0x25);
+	emit32(e, disp);
+}
+
 /* op reg, %gs:disp(, index, 8); index is not RSP. */
 static inline void emit_gs8(struct emit *e, bool w, u8 op, unsigned reg,
 			    unsigned index, u32 disp)
@@ -189,6 +201,25 @@ static inline void emit_ri(struct emit *e, bool w, unsigned ext, unsigned rm,
 		emit8(e, (u8)imm);
 	else
 		emit32(e, (u32)imm);
+}
+
+/* /4 shl, /5 shr, /7 sar by a constant */
+static inline void emit_shift(struct emit *e, bool w, unsigned ext,
+			      unsigned rm, unsigned by)
+{
+	emit_rex(e, w, 0, 0, rm);
+	emit8(e, 0xc1);
+	emit8(e, (u8)(0xc0 | ext << 3 | (rm & 7)));
+	emit8(e, (u8)by);
+}
+
+/* ZF: @reg, which is not T1, is canonical. Uses T1. */
+static inline void emit_canonical(struct emit *e, unsigned reg)
+{
+	emit_mov(e, T1, reg);
+	emit_shift(e, true, 4, T1, 16);
+	emit_shift(e, true, 7, T1, 16);
+	emit_rr(e, true, ALU_CMP, T1, reg);
 }
 
 /* movl/cmpl/andl.. $imm32, %gs:disp. @op 0xc7 or 0x81, @ext /n. */
@@ -251,6 +282,12 @@ static inline void emit_lea(struct emit *e, bool w, unsigned dst,
 		emit8(e, (u8)disp);
 }
 
+static inline void emit_trap(struct emit *e)
+{
+	emit8(e, 0x0f);
+	emit8(e, 0x0b);
+}
+
 /* Forward jumps within what is being emitted: the hole of 4 bytes is filled
  * by emit_land. */
 static inline u8 *emit_jcc_fwd(struct emit *e, enum x86_cc cc)
@@ -271,6 +308,15 @@ static inline u8 *emit_jmp_fwd(struct emit *e)
 static inline void emit_land(struct emit *e, u8 *after)
 {
 	s32 d = (s32)(e->p - after);
+
+	if (e->p <= e->end)
+		__builtin_memcpy(after - 4, &d, 4);
+}
+
+/* ... or leads to a place as executed. */
+static inline void emit_land_at(struct emit *e, u8 *after, const u8 *target)
+{
+	s32 d = (s32)(target - (after + e->to_rx));
 
 	if (e->p <= e->end)
 		__builtin_memcpy(after - 4, &d, 4);

@@ -56,9 +56,12 @@ struct stubs {
 	u8 *poll_host, *poll_saved; /* T0: struct block */
 	/* T0: target address (jump_miss: plus the generation), flags SAVED */
 	u8 *jump_miss, *jump_plain;
+	u8 *jump_invalid; /* what a jump cache entry of tag 0 leads to */
 	/* A return that is not to where the shadow stack says. */
 	u8 *ret_miss[JC_COUNT];
-	u8 *shadow_empty;
+	u8 *ret; /* a plain one */
+	u8 *syscall[2], *sysret[2]; /* [1]: user code in windows */ /* see syscall.c */
+	u8 *shadow_empty[JC_COUNT];
 	/* Finish a write that was done on the bounce buffer. */
 	u8 *commit_host, *commit_saved;
 	/* TLB misses: T0 = gva - tag, T1 = index; by kind of access. */
@@ -120,8 +123,10 @@ static inline bool cache_holds(const struct engine *e, const u8 *pc)
 }
 
 /* --- table.c --- blocks by guest address */
-struct block *table_find(const struct engine *e, gpa_t gpa, u32 key,
-			 gpa_t gpa2);
+struct block *table_find(const struct engine *e, gpa_t gpa, u32 key);
+/* ... whose first instruction goes over to the page at @gpa2. */
+struct block *table_find_crossing(const struct engine *e, gpa_t gpa, u32 key,
+				  gpa_t gpa2);
 void table_add(struct engine *e, struct block *b);
 void table_remove(struct engine *e, struct block *b);
 
@@ -147,10 +152,19 @@ static inline bool smc_is_code(const struct engine *e, gpa_t gpa)
 /* --- stubs.c --- */
 int stubs_make(struct engine *e);
 
-/* --- flow.c --- */
+/* --- flow.c --- @n: which jump cache */
 struct emit;
+u8 *flow_find(struct emit *e, unsigned n);
+void flow_to_found(struct emit *e, unsigned n, u8 op);
+/* Both, by way of C if it is not there: a jump. */
 void flow_lookup(struct emit *e, const struct stubs *stubs,
-		 unsigned jc, unsigned op);
+		 unsigned n);
+
+/* --- syscall.c --- */
+/* STAR, SFMASK, EFER or CR4 has changed. */
+void fastcall_update(struct tcpu *t);
+u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n);
+u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
 
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key. NULL:
@@ -161,6 +175,8 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 /* --- tlb.c --- */
 void tlb_flush_all(struct tcpu *t);
 void tlb_flush_local(struct tcpu *t);
+/* CR3 has changed; @keep: nothing of its PCID is to be dropped. */
+void tlb_switch(struct tcpu *t, bool keep);
 void tlb_flush_page(struct tcpu *t, gva_t va);
 /* No vCPU may write @gpa's page without coming by mem.c. */
 void tlb_protect(struct tcpu *t, gpa_t gpa);
@@ -182,14 +198,30 @@ void jc_flush_all(struct tcpu *t);
 void jc_flush_local(struct tcpu *t);
 void jc_flush_page(struct tcpu *t, gva_t va);
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
-/* MIRRORS: flow_jump_t0. Code of one program differs in few low bits. */
+/* The block for @va is entered without an entry of its own: its page counts
+ * as one that the jump cache, and the shadow stack, know. */
+void jc_note(struct tcpu *t, gva_t va, bool global);
+/* CR3 becomes @to, with all that follows from it. @keep: what is cached of
+ * its PCID stays good. */
+void jc_switch(struct tcpu *t, u64 to, bool keep);
+/* INVPCID, for a PCID that is not the current one. */
+void jc_forget_pcid(struct tcpu *t, u64 pcid);
+/* MIRRORS: flow_find. Code of one program differs in few low bits. */
 #define JC_HASH_FACTOR 0x1e3779b1
 #define JC_HASH_SHIFT 26
-static inline u32 jc_index(gva_t va)
+static inline u32 jc_index(const struct tcpu *t, unsigned n, gva_t va)
 {
-	return (u32)((va * JC_HASH_FACTOR) >> JC_HASH_SHIFT) &
-	       (JC_ENTRIES - 1);
+	u32 hash = (u32)((va * JC_HASH_FACTOR) >> JC_HASH_SHIFT);
+
+	return (hash + t->jc_salt[n] / 4) & (JC_ENTRIES - 1);
 }
+
+/* --- shadow.c --- */
+void shadow_init(struct tcpu *t);
+/* Forgets what is on it. */
+void shadow_reset(struct tcpu *t, unsigned n);
+/* In C: t->key is about to become one for @to, from one for @from. */
+void shadow_switch(struct tcpu *t, unsigned from, unsigned to);
 
 /* --- mem.c --- memory access from C, and the slow ways of generated code */
 int mem_read(struct tcpu *t, gva_t va, void *buf, unsigned len, unsigned acc,

@@ -24,15 +24,21 @@ void flow_code_address(struct trans *tr, unsigned reg, s32 off)
 	}
 }
 
-/*
- * To the guest address in T0, by the jump cache; flags are SAVED. Its entries
- * are 32 bytes: the index is kept times 4, and scaled by 8.
- * @op: 4 for JMP, 2 for CALL (FF /op).
- */
-void flow_lookup(struct emit *e, const struct stubs *stubs,
-		 unsigned n, unsigned op)
+static u32 jc_at(unsigned n)
 {
-	u32 jc = GS(jc[0]) + n * (u32)sizeof(((struct tcpu *)0)->jc[0]);
+	return GS(jc[0]) + n * (u32)sizeof(((struct tcpu *)0)->jc[0]);
+}
+
+/*
+ * Finds the guest address in T0 in the jump cache; flags are SAVED. Its
+ * entries are 32 bytes: the index is kept times 4 in T1, and scaled by 8.
+ * Returns the jump that is taken if it is not there, T0 plus the generation
+ * then.
+ */
+u8 *flow_find(struct emit *e, unsigned n)
+{
+	u32 jc = jc_at(n);
+	u8 *miss;
 
 	/* imul $factor, %r10, %r11; shr $24, %r11 */
 	emit8(e, 0x4d);
@@ -43,14 +49,36 @@ void flow_lookup(struct emit *e, const struct stubs *stubs,
 	emit8(e, 0xc1);
 	emit8(e, 0xeb);
 	emit8(e, JC_HASH_SHIFT - 2);
+	emit_gs(e, false, ALU_ADD, T1, GS(jc_salt[0]) + 4 * n);
 	emit_ri(e, false, 4, T1, (JC_ENTRIES - 1) << 2);
 	emit_gs(e, true, ALU_ADD, T0, GS(jc_generation[0]) + 8 * n);
 	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
-	emit_jcc(e, CC_NE, stubs->jump_miss);
+	miss = emit_jcc_fwd(e, CC_NE);
 	emit_gs8(e, true, OP_MOV, T0, T1,
 		 jc + offsetof(struct jc_entry, code_base));
 	emit_gs(e, true, OP_STORE, T0, GS(code_base));
-	emit_gs8(e, false, 0xff, op, T1, jc + offsetof(struct jc_entry, host));
+	return miss;
+}
+
+/* Goes to what flow_find() has found. @op: 4 for JMP, 2 for CALL (FF /op); or
+ * OP_MOV into T0. */
+void flow_to_found(struct emit *e, unsigned n, u8 op)
+{
+	u32 host = jc_at(n) + (u32)offsetof(struct jc_entry, host);
+
+	if (op == OP_MOV)
+		emit_gs8(e, true, OP_MOV, T0, T1, host);
+	else
+		emit_gs8(e, false, 0xff, op, T1, host);
+}
+
+void flow_lookup(struct emit *e, const struct stubs *stubs,
+		 unsigned n)
+{
+	u8 *miss = flow_find(e, n);
+
+	emit_land_at(e, miss, stubs->jump_miss);
+	flow_to_found(e, n, 4);
 }
 
 /* No chaining, and C looks after each instruction. */
@@ -66,7 +94,7 @@ void flow_jump_t0(struct trans *tr)
 	if (is_stepping(tr))
 		emit_jmp(&tr->e, tr->g->stubs.jump_plain);
 	else
-		flow_lookup(&tr->e, &tr->g->stubs, tr->jc, 4);
+		flow_lookup(&tr->e, &tr->g->stubs, tr->jc);
 }
 
 /* The rel32 that a patch will change must not cross an 8-byte boundary. */
@@ -76,11 +104,24 @@ static void align_field(struct trans *tr, unsigned opcode_bytes)
 		emit8(&tr->e, 0x90);
 }
 
+/* Does the instruction there go over to the next page? Nothing is chained to
+ * such blocks, so the jump cache is the way. */
+static bool crosses(const struct trans *tr, s32 target)
+{
+	unsigned avail = (unsigned)(PAGE_SIZE - (u32)target);
+	const u8 *p = gmem_hva(&tr->g->vm->mem,
+			       (tr->gpa & PAGE_MASK) + (u32)target, avail);
+	struct x86_insn i;
+
+	return avail < X86_INSN_MAX && p &&
+	       x86_decode(p, avail, tr->size, &i) == X86_DECODE_SHORT;
+}
+
 static bool on_page(const struct trans *tr, s32 target)
 {
 	return target >= 0 && target < (s32)PAGE_SIZE &&
 	       !is_stepping(tr) && tr->size != X86_CODE16 &&
-	       tr->b->gpa2 == ~0ull;
+	       tr->b->gpa2 == ~0ull && !crosses(tr, target);
 }
 
 /* Records a patchable exit whose rel32 field has just been emitted. */
@@ -89,6 +130,7 @@ static void exit_record(struct trans *tr, s32 target, bool polled)
 	struct block_exit *x = &tr->b->exits[tr->b->exit_count++];
 
 	x->from = tr->b;
+	x->key = tr->key;
 	x->target = target;
 	x->flags = tr->flags;
 	x->backward = polled || target <= tr->at;
@@ -109,18 +151,38 @@ void flow_exit(struct trans *tr, s32 target, bool polled)
 	exit_record(tr, target, polled);
 }
 
-static void cold_shadow(struct trans *tr)
+static void cold_add(struct trans *tr, int kind, u8 *from, u8 *resume)
 {
-	u8 *from = emit_jcc_fwd(&tr->e, CC_B);
-
 	if (tr->cold_count == TRANS_MAX_COLD) {
 		tr->failed = true;
 		return;
 	}
-	tr->cold[tr->cold_count++] = (struct cold){ .kind = COLD_SHADOW,
+	tr->cold[tr->cold_count++] = (struct cold){ .kind = kind,
 						    .from = from,
-						    .resume = from,
+						    .resume = resume,
+						    .key = tr->key,
 						    .insn = (u8)tr->n };
+}
+
+/*
+ * Does what is called begin by dropping its return address? Linux does that
+ * before each return, on processors that are to be kept from predicting it.
+ * Then the call is none. Only a guess: if it is wrong, or will be, a return
+ * is predicted wrong.
+ */
+static bool drops_return(struct trans *tr, s32 target)
+{
+	struct x86_fault f;
+	u64 code = 0;
+	gpa_t gpa;
+
+	if (!in_long_code(tr) ||
+	    tlb_fetch(tr->t, tr->code_base + (u64)(s64)target, &gpa, &f) ||
+	    (gpa & ~PAGE_MASK) > PAGE_SIZE - 5 ||
+	    !gmem_read(&tr->g->vm->mem, gpa, &code, 5))
+		return false;
+	return code == 0x0824648d48 || /* lea 8(%rsp), %rsp */
+	       (u32)code == 0x08c48348; /* add $8, %rsp */
 }
 
 /*
@@ -134,6 +196,7 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 {
 	struct emit *e = &tr->e;
 	bool direct = !indirect && on_page(tr, target);
+	u8 *full, *miss;
 
 	flags_need_saved(tr);
 	if (is_stepping(tr) || tr->size == X86_CODE16) {
@@ -144,9 +207,14 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 		flow_jump_t0(tr);
 		return;
 	}
-	/* cmp %gs:shadow_limit, %rsp */
-	emit_gs(e, true, ALU_CMP, X86_RSP, GS(shadow_limit));
-	cold_shadow(tr);
+	if (!indirect && drops_return(tr, target)) {
+		flow_exit(tr, target, false);
+		return;
+	}
+	emit_gs(e, true, ALU_CMP, X86_RSP,
+		GS(shadow[0].limit) + tr->jc * (u32)sizeof(struct shadow));
+	full = emit_jcc_fwd(e, CC_B);
+	cold_add(tr, COLD_SHADOW, full, full);
 	emit8(e, 0x41);
 	emit8(e, (u8)(0x50 | (ret & 7))); /* push */
 	tr->flags = FLAGS_SAVED;
@@ -160,7 +228,9 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
 		else
 			flow_code_address(tr, T0, target);
-		flow_lookup(e, &tr->g->stubs, tr->jc, 2);
+		miss = flow_find(e, tr->jc);
+		flow_to_found(e, tr->jc, 2);
+		cold_add(tr, COLD_CALL, miss, e->p);
 	}
 	/* The guest has returned; flags are SAVED. */
 	emit_rm(e, true, OP_LEA, T1, T0, -tr->next);
@@ -174,6 +244,7 @@ void flow_cold_far(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
 	tr->flags = c->flags;
+	trans_set_key(tr, c->key);
 	flow_code_address(tr, T0, c->target);
 	flow_jump_t0(tr);
 }
@@ -192,6 +263,7 @@ static void branch_to(struct trans *tr, enum x86_cc cc, s32 target)
 		*c = (struct cold){ .kind = COLD_FAR,
 				    .from = emit_jcc_fwd(&tr->e, cc),
 				    .flags = tr->flags,
+				    .key = tr->key,
 				    .target = target,
 				    .insn = (u8)tr->n };
 	} else {
@@ -224,11 +296,21 @@ static u16 saved_mask(enum x86_cc cc)
 	}
 }
 
+/* The target of a call is not in the jump cache: C calls it. */
+void flow_cold_call(struct trans *tr, struct cold *c)
+{
+	emit_land(&tr->e, c->from);
+	emit_call(&tr->e, tr->g->stubs.jump_miss);
+	emit_jmp(&tr->e, c->resume + tr->e.to_rx);
+}
+
 /* The shadow stack is full: forget it, from its base on. */
 void flow_cold_shadow(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
-	emit_gs(&tr->e, true, OP_MOV, X86_RSP, GS(host_rsp));
+	emit_gs(&tr->e, true, OP_MOV, X86_RSP,
+		GS(shadow[0].base) +
+			key_jc(c->key) * (u32)sizeof(struct shadow));
 	emit_jmp(&tr->e, c->resume + tr->e.to_rx);
 }
 

@@ -37,4 +37,22 @@ static inline void emit_restore_flags(struct emit *e)
 	emit_mov(e, X86_RAX, T1);
 }
 
+/*
+ * @reg <- RFLAGS when flags are SAVED: arithmetic ones from there, the rest
+ * from x86.rflags, which keeps those bits clear. RF and VM read as 0. Uses T0.
+ */
+static inline void emit_rflags(struct emit *e, unsigned reg)
+{
+	emit_gs_movzw(e, reg, GS(flags_ax));
+	emit_rr(e, false, OP_MOV, T0, reg);
+	emit_ri(e, false, 4, T0, 1);
+	emit_shift(e, false, 4, T0, 11);
+	emit_shift(e, false, 5, reg, 8);
+	emit_ri(e, false, 4, reg, 0xd5);
+	emit_rr(e, false, ALU_OR, reg, T0);
+	emit_gs(e, false, ALU_OR, reg, GS(v.x86.rflags));
+	emit_ri(e, false, 4, reg, (s32)~(FLAG_RF | FLAG_VM));
+	emit_ri(e, false, 1, reg, FLAG_FIXED);
+}
+
 #endif

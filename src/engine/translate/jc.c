@@ -3,31 +3,53 @@
  * jc.c - jump caches: where indirect jumps, and direct ones to other pages,
  * find their target by virtual address without leaving generated code.
  *
- * One for each MMU index, and one for user code in windows. An entry is good only while its page translation
- * is, so they are emptied as the TLB is; a small Bloom filter of pages spares
+ * One for each MMU index, and one for user code in windows. An entry is good
+ * only while its page translation is, so they are emptied as the TLB is; a small Bloom filter of pages spares
  * most INVLPGs the work.
+ *
+ * With PCIDs a guest says of most writes of CR3 that nothing is to be dropped.
+ * Then the generation of the address space that is left is kept, with its
+ * filter, and is current again when CR3 comes back. What is cached of global
+ * pages alone does not change with CR3.
+ *
+ * What is on a shadow stack is good for as long as the jump cache of the same
+ * index would be, and is forgotten with it.
  */
 #include "base/fmt.h"
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
 
-static u64 bloom_bit(gva_t va, u64 **word, struct tcpu *t, unsigned n)
+/* The upper half of the address space has the upper half of the bits: users'
+ * pages come and go, and the kernel's code must not suffer from that. */
+static unsigned bloom_bit(gva_t va)
 {
-	u64 h = (va >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 54;
+	u64 h = (va >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 32;
 
-	*word = &t->jc_bloom[n][h >> 6];
-	return BIT64(h & 63);
+	h = h % (JC_BLOOM_BITS / 2) + (va >> 63) * (JC_BLOOM_BITS / 2);
+	return (unsigned)h;
 }
 
 #define GENERATION BIT64(48)
+#define SALT 0x9e4u
 
-/*
- * No address that selects entry @i has this tag, in any generation: the index
- * does not depend on the upper 16 bits (JC_HASH_SHIFT + JC_BITS < 48).
- */
-static u64 invalid_tag(unsigned i)
+/* Tag 0: an address that has it is led to where a miss goes, too. */
+static void entry_clear(struct tcpu *t, struct jc_entry *j)
 {
-	return i ? 0 : 1;
+	*j = (struct jc_entry){
+		.host = (u64)(uintptr_t)t->e->stubs.jump_invalid
+	};
+}
+
+static void spaces_forget(struct tcpu *t, unsigned n)
+{
+	for (unsigned i = 0; i < JC_SPACES; i++)
+		t->jc_space[i].of[n].valid = false;
+}
+
+static void entries_clear(struct tcpu *t, unsigned n)
+{
+	for (unsigned i = 0; i < JC_ENTRIES; i++)
+		entry_clear(t, &t->jc[n][i]);
 }
 
 /*
@@ -37,12 +59,17 @@ static u64 invalid_tag(unsigned i)
  */
 void jc_clear(struct tcpu *t)
 {
-	_Static_assert(JC_HASH_SHIFT + JC_BITS < 48, "index of the low bits");
 	for (unsigned m = 0; m < JC_COUNT; m++) {
-		for (unsigned i = 0; i < JC_ENTRIES; i++)
-			t->jc[m][i].tag = invalid_tag(i);
+		entries_clear(t, m);
 		jc_flush(t, m);
 	}
+}
+
+static void set_generation(struct tcpu *t, unsigned n, u64 generation)
+{
+	t->jc_generation[n] = generation;
+	t->jc_salt[n] = (u32)(generation >> 48) * SALT;
+	shadow_reset(t, n);
 }
 
 /*
@@ -50,33 +77,41 @@ void jc_clear(struct tcpu *t)
  * in another generation may find that target and run it, where hardware has
  * #GP. Only a guest that does this on purpose can see it.
  */
-void jc_flush(struct tcpu *t, unsigned n)
+static void begin_generation(struct tcpu *t, unsigned n)
 {
-	t->jc_generation[n] += GENERATION;
+	t->jc_last_generation[n] += GENERATION;
+	/* They come back after all have been used. */
+	if (!t->jc_last_generation[n]) {
+		entries_clear(t, n);
+		spaces_forget(t, n);
+	}
 	fill_bytes(t->jc_bloom[n], 0, sizeof(t->jc_bloom[n]));
 	t->jc_local[n] = false;
+	set_generation(t, n, t->jc_last_generation[n]);
+}
+
+void jc_flush(struct tcpu *t, unsigned n)
+{
 	t->stats.jump_flushes++;
-	/* Generations come back after all have been used. */
-	if (!t->jc_generation[n])
-		for (unsigned i = 0; i < JC_ENTRIES; i++)
-			t->jc[n][i].tag = invalid_tag(i);
+	spaces_forget(t, n);
+	begin_generation(t, n);
 }
 
 void jc_drop(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	struct jc_entry *j = &t->jc[n][jc_index(va)];
+	struct jc_entry *j = &t->jc[n][jc_index(t, n, va)];
 
 	if (j->tag == va + t->jc_generation[n])
-		j->tag = invalid_tag(jc_index(va));
+		entry_clear(t, j);
 }
 
 u64 jc_find(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	const struct jc_entry *j = &t->jc[n][jc_index(va)];
+	const struct jc_entry *j = &t->jc[n][jc_index(t, n, va)];
 
-	if (j->tag != va + t->jc_generation[n])
+	if (j->tag != va + t->jc_generation[n] || !j->tag)
 		return 0;
 	t->code_base = j->code_base;
 	return j->host;
@@ -90,36 +125,127 @@ void jc_flush_all(struct tcpu *t)
 
 void jc_flush_local(struct tcpu *t)
 {
-	for (unsigned i = 0; i < JC_COUNT; i++)
+	for (unsigned i = 0; i < JC_COUNT; i++) {
+		spaces_forget(t, i);
 		if (t->jc_local[i])
 			jc_flush(t, i);
+	}
+}
+
+static bool bloom_has(const u64 *bloom, const unsigned bit[2])
+{
+	return (bloom[bit[0] / 64] >> bit[0] % 64 |
+		bloom[bit[1] / 64] >> bit[1] % 64) & 1;
 }
 
 void jc_flush_page(struct tcpu *t, gva_t va)
 {
-	for (unsigned i = 0; i < JC_COUNT; i++) {
-		u64 *word, *word_before;
-		u64 bit = bloom_bit(va, &word, t, i);
-		/* A block may begin on the page before and end on this. */
-		u64 before = bloom_bit(va - PAGE_SIZE, &word_before, t, i);
+	/* A block may begin on the page before and end on this. */
+	unsigned bit[2] = { bloom_bit(va), bloom_bit(va - PAGE_SIZE) };
 
-		if ((*word & bit) || (*word_before & before))
-			jc_flush(t, i);
+	for (unsigned m = 0; m < JC_COUNT; m++) {
+		const u64 *bloom = t->jc_bloom[m];
+
+		for (unsigned i = 0; i < JC_SPACES; i++) {
+			struct jc_space *s = &t->jc_space[i];
+
+			if (s->of[m].valid && bloom_has(s->of[m].bloom, bit))
+				s->of[m].valid = false;
+		}
+		if (bloom_has(bloom, bit)) {
+			t->stats.jump_flushes++;
+			begin_generation(t, m);
+		}
 	}
+}
+
+/* --- address spaces --- */
+
+static struct jc_space *space_find(struct tcpu *t, u64 cr3)
+{
+	for (unsigned i = 0; i < JC_SPACES; i++)
+		if (t->jc_space[i].cr3 == cr3)
+			return &t->jc_space[i];
+	return NULL;
+}
+
+static void space_leave(struct tcpu *t)
+{
+	struct jc_space *s = space_find(t, t->cr3);
+
+	if (!s) {
+		s = &t->jc_space[t->jc_victim++ % JC_SPACES];
+		s->cr3 = t->cr3;
+	}
+	for (unsigned m = 0; m < JC_COUNT; m++) {
+		/* What is all global is every space's. */
+		s->of[m].valid = t->jc_local[m];
+		if (!t->jc_local[m])
+			continue;
+		s->of[m].generation = t->jc_generation[m];
+		copy_bytes(s->of[m].bloom, t->jc_bloom[m],
+			   sizeof(t->jc_bloom[m]));
+		begin_generation(t, m);
+	}
+}
+
+static void space_enter(struct tcpu *t, const struct jc_space *s)
+{
+	for (unsigned m = 0; s && m < JC_COUNT; m++) {
+		if (!s->of[m].valid)
+			continue;
+		set_generation(t, m, s->of[m].generation);
+		copy_bytes(t->jc_bloom[m], s->of[m].bloom,
+			   sizeof(t->jc_bloom[m]));
+		t->jc_local[m] = true;
+	}
+}
+
+void jc_forget_pcid(struct tcpu *t, u64 pcid)
+{
+	for (unsigned i = 0; i < JC_SPACES; i++)
+		for (unsigned m = 0; m < JC_COUNT; m++)
+			if ((t->jc_space[i].cr3 & CR3_PCID_MASK) == pcid)
+				t->jc_space[i].of[m].valid = false;
+}
+
+void jc_switch(struct tcpu *t, u64 to, bool keep)
+{
+	if (!(t->v.x86.cr4 & CR4_PCIDE)) {
+		jc_flush_local(t);
+	} else if (!keep) {
+		space_leave(t);
+		jc_forget_pcid(t, to & CR3_PCID_MASK);
+	} else if (to != t->cr3) {
+		space_leave(t);
+		space_enter(t, space_find(t, to));
+	}
+	t->cr3 = to;
+}
+
+/* --- filling --- */
+
+void jc_note(struct tcpu *t, gva_t va, bool global)
+{
+	unsigned n = key_jc(t->key);
+	unsigned bit;
+
+	if (!(t->key & KEY_CODE64))
+		va = (u32)(va + t->v.x86.seg[X86_CS].base);
+	bit = bloom_bit(va);
+	t->jc_bloom[n][bit / 64] |= BIT64(bit % 64);
+	if (!global)
+		t->jc_local[n] = true;
 }
 
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 {
 	unsigned n = key_jc(t->key);
-	struct jc_entry *j = &t->jc[n][jc_index(va)];
-	u64 *word;
-	u64 bit = bloom_bit(va + t->v.x86.seg[X86_CS].base, &word, t, n);
+	struct jc_entry *j = &t->jc[n][jc_index(t, n, va)];
 
+	jc_note(t, va, global);
 	if ((b->key & KEY_ALONE) || t->e->options.no_chaining)
 		return;
-	*word |= bit;
-	if (!global)
-		t->jc_local[n] = true;
 	j->tag = va + t->jc_generation[n];
 	j->host = (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
 	j->code_base = va - (b->gpa & ~PAGE_MASK);

@@ -52,19 +52,22 @@ static bool fpu_all_on(const struct x86_state *s)
 	       (s->cr0 & CR0_NE);
 }
 
+u32 key_kernel_windows(const struct engine *e)
+{
+	return e->windows && e->fast_pext ? KEY_WINDOW : 0;
+}
+
 /* Windows are for 64-bit code whose rights to a page do not depend on more
  * than it being the user's or not, and on W. */
 static bool may_use_windows(const struct tcpu *t, u32 k)
 {
-	const struct x86_state *s = &t->v.x86;
-
-	if (!t->e->windows || t->debug.data || !t->e->fast_pext ||
+	if (!key_kernel_windows(t->e) || t->debug.data ||
 	    (k & (KEY_CODE64 | KEY_ALIGN | KEY_ALONE | KEY_CPL12)) !=
 		    KEY_CODE64)
 		return false;
 	if (k & KEY_USER)
 		return t->window_hot;
-	return !(k & KEY_AC) && (s->cr0 & CR0_WP);
+	return !(k & KEY_AC);
 }
 
 static u32 key_of(const struct x86_state *s)
@@ -115,9 +118,13 @@ void key_update(struct tcpu *t)
 	struct x86_state *s = &t->v.x86;
 	u32 k = key_of(s);
 	unsigned m;
+	u64 cs_base;
 
 	if (unlikely(debug_word(s) != t->debug.word))
 		debug_update(t);
+	/* By a task switch; MOV CR3 does this itself. */
+	if (unlikely(s->cr3 != t->cr3))
+		tlb_switch(t, false);
 	if (may_use_windows(t, k))
 		k |= KEY_WINDOW;
 	m = key_jc(k);
@@ -129,10 +136,12 @@ void key_update(struct tcpu *t)
 		for (unsigned i = 0; i < 6; i++)
 			segcache_fill(&t->segcache[i], &s->seg[i], real);
 	}
+	shadow_switch(t, key_jc(t->key), m);
 	t->key = k;
-	if (t->jc_key[m] != k || t->jc_cs_base[m] != s->seg[X86_CS].base) {
+	cs_base = k & KEY_CODE64 ? 0 : s->seg[X86_CS].base;
+	if (t->jc_key[m] != k || t->jc_cs_base[m] != cs_base) {
 		jc_flush(t, m);
 		t->jc_key[m] = k;
-		t->jc_cs_base[m] = s->seg[X86_CS].base;
+		t->jc_cs_base[m] = cs_base;
 	}
 }

@@ -21,7 +21,7 @@
 #define KEY_CPL12 BIT(9) /* CPL is not 0 */
 #define KEY_ALIGN BIT(11) /* CPL 3, EFLAGS.AC and CR0.AM: #AC */
 #define KEY_LIMIT BIT(12) /* a code segment that may end anywhere: see run.c */
-#define KEY_WINDOW BIT(13) /* memory by windows, where it is possible */
+#define KEY_WINDOW BIT(13) /* memory by windows, unless KEY_ALONE, too */
 #define KEY_STEPS BIT(10) /* a block for one instruction; see debug.c */
 /* Either makes blocks of one instruction that are left by run_next(). */
 #define KEY_ALONE (KEY_TF | KEY_STEPS | KEY_LIMIT)
@@ -32,6 +32,9 @@ static inline enum mmu_index key_mmu(u32 key)
 		return MMU_USER;
 	return key & KEY_AC ? MMU_KERNEL_AC : MMU_KERNEL;
 }
+
+/* KEY_WINDOW if the kernel's code has it, as far as the VM decides that. */
+u32 key_kernel_windows(const struct engine *e);
 
 /* Which jump cache. */
 static inline unsigned key_jc(u32 key)

@@ -90,12 +90,13 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 		return NULL;
 	}
 	*global = t->itlb[(lin >> PAGE_SHIFT) % ITLB_ENTRIES].global;
-	b = table_find(e, gpa, t->key, ~0ull);
-	if (b)
+	b = table_find(e, gpa, t->key);
+	if (b && b->gpa2 == ~0ull)
 		return b;
 	if (!gmem_hva(&e->vm->mem, gpa, 1))
 		return fetch_nothing(t, gpa);
-	if (crosses(t, gpa)) {
+	/* If one does, all do: their code is the same on this page. */
+	if (b || crosses(t, gpa)) {
 		gva_t second = (lin & PAGE_MASK) + PAGE_SIZE;
 
 		if (!(t->key & KEY_CODE64))
@@ -107,7 +108,7 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 		gpa2 &= PAGE_MASK;
 		if (!gmem_hva(&e->vm->mem, gpa2, 1))
 			return fetch_nothing(t, gpa2);
-		b = table_find(e, gpa, t->key, gpa2);
+		b = table_find_crossing(e, gpa, t->key, gpa2);
 		if (b)
 			return b;
 	}
@@ -197,9 +198,10 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	 * when the block was entered) and in the same mode.
 	 */
 	if (epoch == t->e->epoch && !from->dead && b->gpa2 == ~0ull &&
-	    b->key == from->key &&
+	    b->key == x->key &&
 	    (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
 		link_exit(t, x, b);
+	jc_note(t, t->v.x86.rip, global);
 	return enter_block(t, b);
 }
 
@@ -380,12 +382,13 @@ static void enter_in_shadow(struct tcpu *t)
 	if (unlikely(t->debug.armed) && debug_before(t, true, mov_ss))
 		return;
 	if (t->soft_once)
-		t->key = (t->key & ~KEY_WINDOW) | KEY_STEPS;
+		t->key |= KEY_STEPS;
 	b = find_block(t, &global);
 	if (!b)
 		return;
 	if (vcpu_requests(&t->v))
 		__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
+	jc_note(t, t->v.x86.rip, global);
 	(void)enter_block(t, b);
 	enter_code(t,
 		   b->pref == FLAGS_SAVED ? stubs->enter : stubs->enter_host,
@@ -409,9 +412,11 @@ enum vm_exit translate_run(struct vcpu *v)
 	if (t->stale) {
 		t->stale = false;
 		tcpu_set_rflags(t, v->x86.rflags);
+		t->key = ~0u;
+		t->cr3 = v->x86.cr3;
 		tlb_flush_all(t);
 		t->debug = (struct debug){ 0 };
-		t->key = ~0u;
+		fastcall_update(t);
 	}
 	tcpu_set_rflags(t, v->x86.rflags);
 	key_update(t);

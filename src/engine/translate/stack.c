@@ -4,7 +4,7 @@
  *
  * RSP changes after the access has passed its check, never before.
  *
- * The shadow stack: each CALL leaves two words on the monitor's stack, the
+ * The shadow stack: each CALL leaves two words on RSP's stack, the
  * guest's return address and, pushed by the host's own CALL, where the
  * translation goes on. RET compares the first with what the guest's stack
  * says and, if they are equal, is a host RET, which the processor predicts.
@@ -220,9 +220,8 @@ void stack_call(struct trans *tr)
  * RET: if the guest returns to where its last call came from, so does the
  * host. (%rsp) is the host's return address, 8(%rsp) the guest's.
  *
- * What is on the shadow stack is good as long as no page mapping and no mode
- * changes: everything that may change one leaves generated code by way of C,
- * and that resets RSP to the shadow stack's base. There a sentinel lies.
+ * What is on the shadow stack is always good: see shadow.c. At its base lies
+ * a sentinel.
  */
 void stack_ret(struct trans *tr)
 {
@@ -261,39 +260,13 @@ void stack_leave(struct trans *tr)
 	store_guest(tr, X86_RBP, t, n);
 }
 
-/*
- * PUSHF: arithmetic flags from where they were saved, the rest from
- * x86.rflags, which keeps those bits clear. RF and VM read as 0.
- */
 void stack_pushf(struct trans *tr)
 {
 	struct emit *e = &tr->e;
 
 	flags_need_saved(tr);
 	tr->flags = FLAGS_SAVED;
-	/* movzwl %gs:flags_ax, %r11d */
-	emit8(e, 0x65);
-	emit8(e, 0x44);
-	emit8(e, 0x0f);
-	emit8(e, 0xb7);
-	emit8(e, 0x1c);
-	emit8(e, 0x25);
-	emit32(e, GS(flags_ax));
-	emit_rr(e, false, OP_MOV, T0, T1);
-	emit_ri(e, false, 4, T0, 1);
-	emit8(e, 0x41);
-	emit8(e, 0xc1);
-	emit8(e, 0xe2);
-	emit8(e, 11); /* shl $11, %r10d */
-	emit8(e, 0x41);
-	emit8(e, 0xc1);
-	emit8(e, 0xeb);
-	emit8(e, 8); /* shr $8, %r11d */
-	emit_ri(e, false, 4, T1, 0xd5);
-	emit_rr(e, false, ALU_OR, T1, T0);
-	emit_gs(e, false, ALU_OR, T1, GS(v.x86.rflags));
-	emit_ri(e, false, 4, T1, (s32)~(FLAG_RF | FLAG_VM));
-	emit_ri(e, false, 1, T1, FLAG_FIXED);
+	emit_rflags(e, T1);
 	emit_gs(e, true, OP_STORE, T1, GS(scratch[0]));
 	stack_push_scratch(tr, tr->i->opsize);
 }

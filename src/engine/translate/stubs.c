@@ -5,9 +5,8 @@
  *
  * Around every call the guest's registers go to x86.gpr[] and come back, so C
  * sees and may change all of them. The vector registers stay where they are:
- * C below world_enter() does not touch them. Stack alignment: .host_rsp is a
- * multiple of 16; stubs that are called (not jumped to) account for what the
- * call pushed.
+ * C below world_enter() does not touch them. C runs on its own stack, from
+ * .host_rsp on, a multiple of 16; see shadow.c for the other.
  */
 #include "engine/translate/emit.h"
 #include "engine/translate/engine.h"
@@ -37,28 +36,36 @@ static void call_c(struct emit *e, void *fn)
 	emit8(e, 0xd0);
 }
 
-static void reset_rsp(struct emit *e)
+/* To C's stack; generated code's RSP was @used bytes higher when it called. */
+static void leave_rsp(struct emit *e, s32 used)
 {
+	if (used) {
+		emit_rm(e, true, OP_LEA, X86_RAX, X86_RSP, used);
+		emit_gs(e, true, OP_STORE, X86_RAX, GS(shadow_rsp));
+	} else {
+		emit_gs(e, true, OP_STORE, X86_RSP, GS(shadow_rsp));
+	}
 	emit_gs(e, true, OP_MOV, X86_RSP, GS(host_rsp));
 }
 
-static void emit_enter(struct emit *e, const u8 *empty, bool host_flags)
+/* And back. */
+static void return_rsp(struct emit *e, s32 used)
+{
+	emit_gs(e, true, OP_MOV, X86_RSP, GS(shadow_rsp));
+	if (used)
+		emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, -used);
+}
+
+static void emit_enter(struct emit *e, bool host_flags)
 {
 	static const u8 push[] = { 0x55, 0x53, 0x41, 0x54, 0x41, 0x55,
 				   0x41, 0x56, 0x41, 0x57 };
 
 	for (unsigned i = 0; i < sizeof(push); i++)
 		emit8(e, push[i]);
-	/* The base of the shadow stack: no guest call returns here. */
 	emit_ri(e, true, 5, X86_RSP, 8);
-	emit8(e, 0x6a);
-	emit8(e, 0xff); /* push $-1 */
-	emit_mov_imm(e, T0, (u64)(uintptr_t)empty);
-	emit8(e, 0x41);
-	emit8(e, 0x52); /* push %r10 */
 	emit_gs(e, true, OP_STORE, X86_RSP, GS(host_rsp));
-	emit_rm(e, true, OP_LEA, T0, X86_RSP, -(s32)SHADOW_BYTES);
-	emit_gs(e, true, OP_STORE, T0, GS(shadow_limit));
+	emit_gs(e, true, OP_MOV, X86_RSP, GS(shadow_rsp));
 	emit_mov(e, T0, X86_RSI);
 	load_gprs(e);
 	if (host_flags)
@@ -73,8 +80,8 @@ static void emit_leave(struct emit *e)
 	static const u8 pop[] = { 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d,
 				  0x41, 0x5c, 0x5b, 0x5d, 0xc3 };
 
-	reset_rsp(e);
-	emit_ri(e, true, 0, X86_RSP, 24);
+	emit_gs(e, true, OP_MOV, X86_RSP, GS(host_rsp));
+	emit_ri(e, true, 0, X86_RSP, 8);
 	for (unsigned i = 0; i < sizeof(pop); i++)
 		emit8(e, pop[i]);
 }
@@ -83,11 +90,25 @@ static void emit_leave(struct emit *e)
 static void emit_go_rax(struct emit *e)
 {
 	emit_mov(e, T0, X86_RAX);
-	reset_rsp(e);
+	return_rsp(e, 0);
 	load_gprs(e);
 	emit8(e, 0x41);
 	emit8(e, 0xff);
 	emit8(e, 0xe2);
+}
+
+/*
+ * The same from a stub that was called: by a return in place of the one that
+ * the processor expects, so that it predicts the guest's next ones aright.
+ */
+static void emit_return_rax(struct emit *e)
+{
+	emit_mov(e, T0, X86_RAX);
+	return_rsp(e, 0);
+	load_gprs(e);
+	emit8(e, 0x41);
+	emit8(e, 0x52); /* push %r10 */
+	emit8(e, 0xc3);
 }
 
 /* Jumped to, with an argument in T0; C says where to go on. */
@@ -97,6 +118,7 @@ static u8 *emit_jumped(struct emit *e, void *fn)
 
 	save_gprs(e);
 	emit_mov(e, X86_RSI, T0);
+	leave_rsp(e, 0);
 	call_c(e, fn);
 	emit_go_rax(e);
 	return at;
@@ -119,13 +141,13 @@ static u8 *emit_callout_stub(struct emit *e)
 
 	save_gprs(e);
 	emit_mov(e, X86_RSI, T0);
-	emit_ri(e, true, 5, X86_RSP, 8);
+	leave_rsp(e, 8);
 	call_c(e, (void *)run_callout);
 	emit_rr(e, true, OP_TEST, X86_RAX, X86_RAX);
 	stay = emit_jcc_fwd(e, CC_E);
-	emit_go_rax(e);
+	emit_return_rax(e);
 	emit_land(e, stay);
-	emit_ri(e, true, 0, X86_RSP, 8);
+	return_rsp(e, 8);
 	load_gprs(e);
 	emit8(e, 0xc3);
 	return at;
@@ -142,18 +164,19 @@ static u8 *emit_miss(struct emit *e, u32 tags)
 	emit_mov(e, X86_RSI, T0);
 	emit_rm(e, false, OP_MOV, X86_RDX, X86_RSP, 8);
 	emit_mov(e, X86_RCX, X86_RSP);
+	leave_rsp(e, 16);
 	call_c(e, (void *)mem_miss);
 	emit_rr(e, true, OP_TEST, X86_RAX, X86_RAX);
 	fault = emit_jcc_fwd(e, CC_E);
 	emit_mov(e, T0, X86_RAX);
+	return_rsp(e, 16);
 	load_gprs(e);
 	emit8(e, 0xc2);
 	emit8(e, 8);
 	emit8(e, 0);
 	emit_land(e, fault);
-	reset_rsp(e);
 	call_c(e, (void *)run_next);
-	emit_go_rax(e);
+	emit_return_rax(e);
 	return at;
 }
 
@@ -166,21 +189,19 @@ static u8 *emit_commit(struct emit *e, bool host_flags)
 	if (host_flags)
 		emit_save_flags(e);
 	emit8(e, 0x41);
-	emit8(e, 0x53); /* push %r11, twice for alignment */
-	emit8(e, 0x41);
-	emit8(e, 0x53);
+	emit8(e, 0x53); /* push %r11 */
 	save_gprs(e);
-	emit_rm(e, false, OP_MOV, X86_RSI, X86_RSP, 24);
+	emit_rm(e, true, OP_MOV, X86_RSI, X86_RSP, 16);
+	leave_rsp(e, 24);
 	call_c(e, (void *)mem_commit);
 	emit_rr(e, true, OP_TEST, X86_RAX, X86_RAX);
 	stay = emit_jcc_fwd(e, CC_E);
-	emit_go_rax(e);
+	emit_return_rax(e);
 	emit_land(e, stay);
+	return_rsp(e, 24);
 	load_gprs(e);
 	emit8(e, 0x41);
 	emit8(e, 0x5b); /* pop %r11 */
-	emit8(e, 0x41);
-	emit8(e, 0x5b);
 	if (host_flags)
 		emit_restore_flags(e);
 	emit8(e, 0xc2);
@@ -189,29 +210,56 @@ static u8 *emit_commit(struct emit *e, bool host_flags)
 	return at;
 }
 
-/* Jumped to from a RET, guest address in T0: drop the call that it is not
- * the return of, and look the address up. */
+/* As emit_return_rax(): drops an entry of the shadow stack, T0 instead. */
+static void drop_to_t0(struct emit *e)
+{
+	emit_rm(e, true, OP_STORE, T0, X86_RSP, 8);
+	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 8);
+	emit8(e, 0xc3);
+}
+
+/*
+ * Jumped to from a RET, guest address in T0: it is not the return of the last
+ * call. Of the one before? Some kernels call only to train the processor's
+ * predictor, and drop the address. Else it is rather a jump, and is looked
+ * up. In both cases the last call is forgotten.
+ */
 static u8 *emit_ret_miss(struct emit *e, const struct stubs *s,
-			 unsigned jc)
+			 unsigned n)
 {
 	u8 *at = emit_pc(e);
-	u8 *empty;
+	u8 *empty, *other, *miss;
 
-	emit_gs(e, true, ALU_CMP, X86_RSP, GS(host_rsp));
+	emit_gs(e, true, ALU_CMP, X86_RSP,
+		GS(shadow[0].base) + n * (u32)sizeof(struct shadow));
 	empty = emit_jcc_fwd(e, CC_E);
+	emit_rm(e, true, ALU_CMP, T0, X86_RSP, 24);
+	other = emit_jcc_fwd(e, CC_NE);
+	emit_mov_imm(e, T1, (u64)(uintptr_t)s->ret);
+	emit_rm(e, true, OP_STORE, T1, X86_RSP, 8);
+	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 8);
+	emit8(e, 0xc3);
+	emit_land(e, other);
+	miss = flow_find(e, n);
+	flow_to_found(e, n, OP_MOV);
+	drop_to_t0(e);
+	emit_land(e, miss);
 	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 16);
+	emit_jmp(e, s->jump_miss);
 	emit_land(e, empty);
-	flow_lookup(e, s, jc, 4);
+	flow_lookup(e, s, n);
 	return at;
 }
 
 /* Returned to from the base: the guest's address equals the sentinel. */
-static u8 *emit_shadow_empty(struct emit *e, const u8 *jump_plain)
+static u8 *emit_shadow_empty(struct emit *e, const struct stubs *s,
+			     unsigned n)
 {
 	u8 *at = emit_pc(e);
 
-	reset_rsp(e);
-	emit_jmp(e, jump_plain);
+	emit_gs(e, true, OP_MOV, X86_RSP,
+		GS(shadow[0].base) + n * (u32)sizeof(struct shadow));
+	emit_jmp(e, s->jump_plain);
 	return at;
 }
 
@@ -222,8 +270,9 @@ static u8 *emit_segment_fault(struct emit *e)
 	save_gprs(e);
 	emit_rm(e, false, OP_MOV, X86_RSI, X86_RSP, 8);
 	emit_rm(e, true, OP_MOV, X86_RDX, X86_RSP, 0);
+	leave_rsp(e, 16);
 	call_c(e, (void *)run_segment_fault);
-	emit_go_rax(e);
+	emit_return_rax(e);
 	return at;
 }
 
@@ -244,16 +293,26 @@ int stubs_make(struct engine *g)
 	s->poll_host = emit_flags_then(e, s->poll_saved);
 	s->jump_miss = emit_jumped(e, (void *)run_jump);
 	s->jump_plain = emit_jumped(e, (void *)run_jump_plain);
-	s->shadow_empty = emit_shadow_empty(e, s->jump_plain);
+	s->jump_invalid = emit_pc(e);
+	emit_mov_imm(e, T0, 0);
+	emit_jmp(e, s->jump_miss);
 	s->enter = emit_pc(e);
-	emit_enter(e, s->shadow_empty, false);
+	emit_enter(e, false);
 	s->enter_host = emit_pc(e);
-	emit_enter(e, s->shadow_empty, true);
+	emit_enter(e, true);
+	s->ret = emit_pc(e);
+	emit8(e, 0xc3);
 	s->commit_host = emit_commit(e, true);
 	s->commit_saved = emit_commit(e, false);
 	s->segment_fault = emit_segment_fault(e);
-	for (unsigned n = 0; n < JC_COUNT; n++)
+	s->syscall[0] = stub_syscall(e, s, MMU_USER);
+	s->syscall[1] = stub_syscall(e, s, JC_USER_WINDOW);
+	s->sysret[0] = stub_sysret(e, s, MMU_USER);
+	s->sysret[1] = stub_sysret(e, s, JC_USER_WINDOW);
+	for (unsigned n = 0; n < JC_COUNT; n++) {
+		s->shadow_empty[n] = emit_shadow_empty(e, s, n);
 		s->ret_miss[n] = emit_ret_miss(e, s, n);
+	}
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
 		s->miss[m][0] = emit_miss(e, GS(tlb[0].read_tag) +
 						     m * sizeof(struct tlb));

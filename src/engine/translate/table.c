@@ -9,8 +9,18 @@ static u32 hash_of(gpa_t gpa, u32 key)
 	return (u32)(h >> (64 - BLOCK_HASH_BITS));
 }
 
-struct block *table_find(const struct engine *e, gpa_t gpa, u32 key,
-			 gpa_t gpa2)
+struct block *table_find(const struct engine *e, gpa_t gpa, u32 key)
+{
+	struct block *b = e->hash[hash_of(gpa, key)];
+
+	for (; b; b = b->hash_next)
+		if (b->gpa == gpa && b->key == key)
+			return b;
+	return NULL;
+}
+
+struct block *table_find_crossing(const struct engine *e, gpa_t gpa, u32 key,
+				  gpa_t gpa2)
 {
 	struct block *b = e->hash[hash_of(gpa, key)];
 

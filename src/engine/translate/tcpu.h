@@ -9,7 +9,7 @@
  *	guest RSP		host R9
  *	guest R9, R10, R11	memory: x86.gpr[]
  *	host R10, R11		scratch: T0, T1
- *	host RSP		the monitor's stack
+ *	host RSP		the shadow stack
  *
  * The arithmetic flags are in one of two places, and the translator always
  * knows in which: the host's EFLAGS ("HOST"), or .flags_ax ("SAVED"), as LAHF
@@ -19,8 +19,8 @@
  * world_enter() is compiled to general registers only.
  *
  * Guest calls are host calls and guest returns host returns, so that the
- * processor predicts them: what lies on the monitor's stack while generated
- * code runs is a shadow stack, see stack.c.
+ * processor predicts them: RSP is a shadow stack's while generated code runs,
+ * and the monitor's own in C. See stack.c and shadow.c.
  *
  * Owned by the vCPU's thread, but for .poll.
  */
@@ -48,8 +48,12 @@ enum mmu_index { MMU_USER, MMU_KERNEL, MMU_KERNEL_AC, MMU_COUNT };
 #define JC_USER_WINDOW MMU_COUNT
 #define JC_COUNT (MMU_COUNT + 1)
 
-/* Of the monitor's stack. */
+/*
+ * The stack that generated code has: for the shadow stack, and below its
+ * limit room for what the host's kernel pushes when a signal comes.
+ */
 #define SHADOW_BYTES KiB(48)
+#define SHADOW_USED_BYTES KiB(16)
 
 #define TLB_BITS 9
 #define TLB_ENTRIES (1u << TLB_BITS)
@@ -74,8 +78,11 @@ struct tlb {
 };
 
 /* Where indirect jumps find their target: by virtual address. */
-#define JC_BITS 12
+#define JC_BITS 14
 #define JC_ENTRIES (1u << JC_BITS)
+
+#define JC_BLOOM_BITS 4096
+#define JC_SPACES 8
 
 struct jc_entry {
 	u64 tag; /* the target's virtual address, plus jc_generation */
@@ -101,8 +108,13 @@ struct tcpu {
 	u8 in_code; /* generated code runs, or C called from it */
 	u32 poll; /* atomic: look at the requests soon */
 	u64 code_base; /* virtual address of the running block's page */
-	u64 host_rsp; /* to leave generated code by; base of the shadow stack */
-	u64 shadow_limit; /* RSP below this: the shadow stack is full */
+	u64 host_rsp; /* C's, to call it or to leave generated code by */
+	u64 shadow_rsp; /* generated code's, while C runs */
+	struct shadow {
+		u64 base; /* RSP when it is empty */
+		u64 limit; /* RSP below this: it is full */
+		u64 rsp; /* while another one is in use */
+	} shadow[JC_COUNT];
 	u64 scratch[2]; /* values carried across a TLB check */
 	struct tcpu *self;
 
@@ -152,7 +164,7 @@ struct tcpu {
 	/* Guest address to host address, by slot; see window.h. */
 	u64 window[WINDOW_RIGHTS][WINDOW_SLOTS];
 	struct space *window_user, *window_low, *window_high; /* or NULL */
-	bool window_hot; /* user code runs in windows */
+	u32 window_hot; /* bool: user code runs in windows */
 	bool soft_once; /* ... but for the next instruction */
 
 	struct engine *e;
@@ -160,10 +172,32 @@ struct tcpu {
 	/* Added to addresses before they are compared, so that a flush is one
 	 * addition; in the upper 16 bits, where addresses are canonical. */
 	u64 jc_generation[JC_COUNT];
+	u64 jc_last_generation[JC_COUNT]; /* ... that was begun */
+	/* Added to indices, times 4: generations do not displace each other. */
+	u32 jc_salt[JC_COUNT];
 	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
 	u64 jc_cs_base[JC_COUNT];
 	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
-	u64 jc_bloom[JC_COUNT][16]; /* pages that it has entries of */
+	u64 jc_bloom[JC_COUNT][JC_BLOOM_BITS / 64]; /* pages that it knows */
+
+	/* What SYSCALL and SYSRET do, prepared: see syscall.c. */
+	struct fastcall {
+		u32 on;
+		u32 keep, keep_ax; /* of .rflags and .flags_ax, by SYSCALL */
+		struct x86_seg seg[2][2]; /* CS and SS of either */
+	} fastcall;
+
+	/* Address spaces that CR3 may come back to: see jc.c. */
+	struct jc_space {
+		u64 cr3;
+		struct {
+			bool valid;
+			u64 generation;
+			u64 bloom[JC_BLOOM_BITS / 64];
+		} of[JC_COUNT];
+	} jc_space[JC_SPACES];
+	unsigned jc_victim; /* the next to be replaced */
+	u64 cr3; /* that the TLB and the jump caches are for */
 
 	struct x86_mem mem; /* how src/x86 reaches this vCPU's memory */
 	struct tstats stats;
@@ -171,6 +205,7 @@ struct tcpu {
 	struct tlb tlb[MMU_COUNT];
 	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
 	struct itlb_entry itlb[ITLB_ENTRIES];
+	u8 shadow_memory[JC_COUNT][SHADOW_BYTES] __attribute__((aligned(64)));
 };
 
 static inline struct tcpu *tcpu_of(struct vcpu *v)

@@ -58,7 +58,7 @@ void tlb_flush_all(struct tcpu *t)
 	t->stats.tlb_flushes_all++;
 }
 
-void tlb_flush_local(struct tcpu *t)
+static void drop_local(struct tcpu *t)
 {
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
 		struct tlb *tlb = &t->tlb[m];
@@ -75,8 +75,23 @@ void tlb_flush_local(struct tcpu *t)
 	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
 		if (!t->itlb[i].global)
 			t->itlb[i].va = 1;
-	jc_flush_local(t);
 	t->stats.tlb_flushes++;
+}
+
+void tlb_flush_local(struct tcpu *t)
+{
+	drop_local(t);
+	jc_flush_local(t);
+}
+
+/* Entries of other PCIDs are not kept (but jump caches are): a write that asks
+ * for none to be dropped still has to drop the old address space's. */
+void tlb_switch(struct tcpu *t, bool keep)
+{
+	if (!keep || t->v.x86.cr3 != t->cr3)
+		drop_local(t);
+	jc_switch(t, t->v.x86.cr3, keep);
+	window_switch(t, keep);
 }
 
 /*

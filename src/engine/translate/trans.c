@@ -137,21 +137,23 @@ static bool always_leaves(const struct x86_insn *i)
 }
 
 /* After these the mode may have changed, or an interrupt may be due. */
-static bool ends_polled(const struct x86_insn *i)
+static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 {
 	switch (i->cls) {
+	case X86_C_STAC:
+	case X86_C_CLAC:
+		return !system_switches_ac(tr->key);
+	case X86_C_MOV_CR:
+		return i->opcode != 0x20;
 	case X86_C_MOV_TO_SREG:
 	case X86_C_POP_SREG:
 	case X86_C_LOAD_FAR_PTR:
-	case X86_C_MOV_CR:
 	case X86_C_MOV_DR:
 	case X86_C_LMSW:
 	case X86_C_CLTS:
 	case X86_C_WRMSR:
 	case X86_C_XSETBV:
 	case X86_C_POPF:
-	case X86_C_STAC:
-	case X86_C_CLAC:
 	case X86_C_HLT:
 	case X86_C_STRING:
 	case X86_C_INS_OUTS:
@@ -164,7 +166,7 @@ static bool ends_polled(const struct x86_insn *i)
 	}
 }
 
-static bool ends_block(const struct x86_insn *i)
+static bool ends_block(const struct trans *tr, const struct x86_insn *i)
 {
 	switch (i->cls) {
 	case X86_C_JMP:
@@ -176,7 +178,7 @@ static bool ends_block(const struct x86_insn *i)
 	case X86_C_LOOP:
 		return true;
 	default:
-		return always_leaves(i) || ends_polled(i);
+		return always_leaves(i) || ends_polled(tr, i);
 	}
 }
 
@@ -206,7 +208,7 @@ static enum stop decode_run(struct trans *tr, const u8 *p, unsigned avail)
 			return STOP_FULL; /* a block of its own faults */
 		tr->insn_count++;
 		off += i->len;
-		if (r != X86_DECODE_OK || ends_block(i))
+		if (r != X86_DECODE_OK || ends_block(tr, i))
 			return STOP_END;
 		if (off >= avail)
 			return STOP_FULL;
@@ -227,22 +229,36 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	return m;
 }
 
-void trans_callout(struct trans *tr,
-		   enum callout_result (*fn)(struct tcpu *, struct callout *))
+static struct callout *callout_new(struct trans *tr, callout_fn fn)
 {
 	struct callout *c = cache_arena(tr->seg, sizeof(*c));
 
 	if (!c) {
 		tr->failed = true;
-		return;
+		return NULL;
 	}
 	c->fn = fn;
 	c->at = (u64)(s64)tr->at;
 	c->next = (u64)(s64)tr->next;
 	c->insn = *tr->i;
-	flags_need_saved(tr);
+	return c;
+}
+
+static void emit_callout(struct trans *tr, const struct callout *c)
+{
 	emit_mov_imm(&tr->e, T0, (u64)(uintptr_t)c);
 	emit_call(&tr->e, tr->g->stubs.callout);
+}
+
+void trans_callout(struct trans *tr,
+		   enum callout_result (*fn)(struct tcpu *, struct callout *))
+{
+	struct callout *c = callout_new(tr, fn);
+
+	if (!c)
+		return;
+	flags_need_saved(tr);
+	emit_callout(tr, c);
 	tr->flags = FLAGS_SAVED;
 }
 
@@ -264,6 +280,51 @@ static bool lea_as_it_is(struct trans *tr)
 		 (unsigned)index, i->scale, (s32)i->disp);
 	tr->keep_delta = dst != tr->delta_reg;
 	return true;
+}
+
+struct cold *cold_callout(struct trans *tr, callout_fn fn)
+{
+	struct callout *callout = callout_new(tr, fn);
+	struct cold *c;
+
+	if (!callout || tr->cold_count == TRANS_MAX_COLD) {
+		tr->failed = true;
+		return NULL;
+	}
+	flags_need_saved(tr);
+	tr->flags = FLAGS_SAVED;
+	c = &tr->cold[tr->cold_count++];
+	*c = (struct cold){ .kind = COLD_CALLOUT,
+			    .callout = callout,
+			    .insn = (u8)tr->n };
+	return c;
+}
+
+void cold_from(struct cold *c, u8 *jump)
+{
+	unsigned k = 0;
+
+	while (c->more[k])
+		k++;
+	BUG_ON(k == ARRAY_SIZE(c->more) - 1);
+	c->more[k] = jump;
+}
+
+void cold_resume(struct trans *tr, struct cold *c)
+{
+	if (c)
+		c->resume = tr->e.p;
+}
+
+static void emit_cold_callout(struct trans *tr, const struct cold *c)
+{
+	for (unsigned k = 0; c->more[k]; k++)
+		emit_land(&tr->e, c->more[k]);
+	emit_callout(tr, c->callout);
+	if (c->resume)
+		emit_jmp(&tr->e, c->resume + tr->e.to_rx);
+	else
+		emit_trap(&tr->e); /* it never comes back */
 }
 
 static void do_lea(struct trans *tr)
@@ -442,10 +503,13 @@ static void do_insn(struct trans *tr)
 	default:
 		break;
 	}
-	trans_callout(tr, tr->too_long ? callout_too_long : callout_for(i));
+	if (tr->too_long)
+		trans_callout(tr, callout_too_long);
+	else if (!system_insn(tr))
+		trans_callout(tr, callout_for(i));
 	if (always_leaves(i))
 		tr->ended = true;
-	else if (ends_polled(i))
+	else if (ends_polled(tr, i))
 		tr->end_polled = true;
 }
 
@@ -557,6 +621,12 @@ static void emit_cold(struct trans *tr)
 			break;
 		case COLD_FAR:
 			flow_cold_far(tr, c);
+			break;
+		case COLD_CALLOUT:
+			emit_cold_callout(tr, c);
+			break;
+		case COLD_CALL:
+			flow_cold_call(tr, c);
 			break;
 		case COLD_SHADOW:
 			flow_cold_shadow(tr, c);
@@ -693,7 +763,6 @@ static struct block *block_new(struct trans *tr, gpa_t gpa2)
 	b->gpa = tr->gpa;
 	b->gpa2 = gpa2;
 	b->key = tr->key;
-	b->windowed = tr->windowed;
 	b->host = tr->seg->hot.rx + tr->seg->hot.used;
 	b->cold = tr->seg->cold.rx + tr->seg->cold.used;
 	list_init(&b->incoming);
@@ -708,6 +777,7 @@ static bool block_finish(struct trans *tr)
 	struct tstats *st = &tr->t->stats;
 
 	b->cold_bytes = (u32)(emit_pc(&tr->e) - b->cold);
+	b->windowed = tr->any_windowed;
 	b->meta = cache_arena(tr->seg, tr->meta_count * sizeof(*b->meta));
 	if (!b->meta)
 		return false;
@@ -730,22 +800,32 @@ static bool block_finish(struct trans *tr)
 	return true;
 }
 
-static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, u32 key,
-		       struct segment *seg)
+void trans_set_key(struct trans *tr, u32 key)
+{
+	tr->key = key;
+	tr->mmu = key_mmu(key);
+	tr->jc = key_jc(key);
+	tr->windowed = (key & KEY_WINDOW) && !tr->soft;
+	tr->delta_reg = NO_DELTA;
+	tr->any_windowed |= tr->windowed;
+}
+
+static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
+		       u32 key, struct segment *seg)
 {
 	struct engine *g = t->e;
 
 	tr->t = t;
 	tr->g = g;
 	tr->seg = seg;
-	tr->key = key;
 	tr->size = key_code_size(key);
-	tr->mmu = key_mmu(key);
-	tr->jc = key_jc(key);
-	tr->windowed = (key & KEY_WINDOW) && !window_is_soft(g->windows, gpa);
-	tr->delta_reg = NO_DELTA;
+	tr->soft = (key & KEY_ALONE) || !g->windows ||
+		   window_is_soft(g->windows, gpa);
+	tr->any_windowed = false;
+	trans_set_key(tr, key);
 	tr->gpa = gpa;
 	tr->page_off = (u32)(gpa & ~PAGE_MASK);
+	tr->code_base = va & PAGE_MASK;
 	emit_to(tr, &seg->hot);
 	tr->i = NULL;
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
@@ -760,7 +840,8 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 	u64 start = host_tsc();
 	enum stop stop;
 
-	trans_init(tr, t, gpa, key, cache_reserve(t->e, BLOCK_HOST_BYTES));
+	trans_init(tr, t, gpa, va, key,
+		   cache_reserve(t->e, BLOCK_HOST_BYTES));
 	stop = decode_block(tr, gpa2);
 	tr->b = block_new(tr, gpa2);
 	if (!tr->b)

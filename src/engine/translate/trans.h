@@ -21,8 +21,18 @@
 
 /* Code that is seldom run, put behind the block. */
 struct cold {
-	enum { COLD_MISS, COLD_SEGMENT, COLD_FAR, COLD_SHADOW } kind;
+	enum {
+		COLD_MISS,
+		COLD_SEGMENT,
+		COLD_FAR,
+		COLD_CALL,
+		COLD_SHADOW,
+		COLD_CALLOUT,
+	} kind;
 	u8 *from; /* after the jump's rel32 */
+	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
+	struct callout *callout;
+	u32 key; /* COLD_FAR, COLD_SHADOW: of the code there */
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
 	u32 desc; /* MISS_* */
@@ -43,11 +53,14 @@ struct trans {
 	unsigned jc; /* which jump cache */
 	gpa_t gpa; /* of the block */
 	u32 page_off; /* gpa & 4095: offset of the block from code_base */
+	gva_t code_base; /* where its page is now, not necessarily later */
 
 	unsigned seg_now; /* of the access being made */
 	struct operand mem; /* where its operand is, checked */
 
-	bool windowed; /* the block reaches memory through windows */
+	bool soft; /* the block is to use no windows */
+	bool windowed; /* memory is reached through them now */
+	bool any_windowed; /* ... or was, earlier in the block */
 	/* T1 is the delta for the address that host register .delta_reg held
 	 * .drift bytes ago; NO_DELTA if T1 is something else. */
 	u8 delta_reg;
@@ -130,6 +143,7 @@ void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes);
 void flow_exit(struct trans *tr, s32 target, bool polled);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
+void flow_cold_call(struct trans *tr, struct cold *c);
 void flow_cold_shadow(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);
 void flow_loop(struct trans *tr);
@@ -153,7 +167,26 @@ void x87_note_offset(struct trans *tr); /* of the operand: in T0 */
 void x87_note(struct trans *tr); /* behind the instruction */
 
 /* --- trans.c --- */
+/* What follows in the block is for @key. */
+void trans_set_key(struct trans *tr, u32 key);
 void trans_callout(struct trans *tr,
 		   enum callout_result (*fn)(struct tcpu *, struct callout *));
+/* For an instruction that is generated if it is a plain one: the callout that
+ * it is otherwise. Flags are SAVED. NULL: no room, the translation fails. */
+struct cold *cold_callout(struct trans *tr, callout_fn fn);
+/* It is jumped to by @jump (of emit_jcc_fwd). */
+void cold_from(struct cold *c, u8 *jump);
+/* The instruction is complete; flags are SAVED. NULL is nothing. */
+void cold_resume(struct trans *tr, struct cold *c);
+
+/* --- system.c --- */
+/* Generates the current instruction, or returns false: in C. */
+bool system_insn(struct trans *tr);
+/* Are STAC and CLAC generated? */
+bool system_switches_ac(u32 key);
+
+/* --- syscall.c --- */
+bool syscall_insn(struct trans *tr);
+bool sysret_insn(struct trans *tr);
 
 #endif

@@ -186,6 +186,7 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 	t->tlb_index_mask = (u64)(TLB_ENTRIES - 1) << PAGE_SHIFT;
 	t->e = v->vm->engine_vm;
 	t->stale = true;
+	shadow_init(t);
 	jc_clear(t);
 	window_vcpu_init(t);
 	t->mem = (struct x86_mem){ .read = cpu_read,
