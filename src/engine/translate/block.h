@@ -33,6 +33,7 @@ struct block_exit {
 /* What a fault needs to know of each guest instruction of a block. */
 struct insn_meta {
 	u16 guest; /* offset of its first byte from the block's start */
+	u8 string; /* META_*, see trans.h */
 	bool flags_saved; /* at its native instruction, flags_ax is good */
 	bool waits_for_x87; /* a pending #MF goes before faults of its operand */
 	u32 host; /* offset of its first host byte in the block */

@@ -155,12 +155,13 @@ static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 	case X86_C_XSETBV:
 	case X86_C_POPF:
 	case X86_C_HLT:
-	case X86_C_STRING:
 	case X86_C_INS_OUTS:
 	case X86_C_IN_OUT:
 	case X86_C_INVLPG:
 	case X86_C_INVPCID:
-		return i->cls != X86_C_STRING || (i->pfx & (PFX_F2 | PFX_F3));
+		return true;
+	case X86_C_STRING:
+		return (i->pfx & (PFX_F2 | PFX_F3)) && !reach_can_string(tr, i);
 	default:
 		return false;
 	}
@@ -226,6 +227,7 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	m->host = (u32)(emit_pc(&tr->e) - tr->b->host);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
 	m->waits_for_x87 = false;
+	m->string = META_PLAIN;
 	return m;
 }
 
@@ -282,7 +284,7 @@ static bool lea_as_it_is(struct trans *tr)
 	return true;
 }
 
-struct cold *cold_callout(struct trans *tr, callout_fn fn)
+struct cold *cold_callout_keeping(struct trans *tr, callout_fn fn)
 {
 	struct callout *callout = callout_new(tr, fn);
 	struct cold *c;
@@ -291,13 +293,19 @@ struct cold *cold_callout(struct trans *tr, callout_fn fn)
 		tr->failed = true;
 		return NULL;
 	}
-	flags_need_saved(tr);
-	tr->flags = FLAGS_SAVED;
 	c = &tr->cold[tr->cold_count++];
 	*c = (struct cold){ .kind = COLD_CALLOUT,
 			    .callout = callout,
+			    .flags = tr->flags,
 			    .insn = (u8)tr->n };
 	return c;
+}
+
+struct cold *cold_callout(struct trans *tr, callout_fn fn)
+{
+	flags_need_saved(tr);
+	tr->flags = FLAGS_SAVED;
+	return cold_callout_keeping(tr, fn);
 }
 
 void cold_from(struct cold *c, u8 *jump)
@@ -320,7 +328,11 @@ static void emit_cold_callout(struct trans *tr, const struct cold *c)
 {
 	for (unsigned k = 0; c->more[k]; k++)
 		emit_land(&tr->e, c->more[k]);
+	if (c->flags == FLAGS_HOST)
+		emit_save_flags(&tr->e);
 	emit_callout(tr, c->callout);
+	if (c->flags & FLAGS_HOST)
+		emit_restore_flags(&tr->e);
 	if (c->resume)
 		emit_jmp(&tr->e, c->resume + tr->e.to_rx);
 	else
@@ -386,6 +398,14 @@ static void set_rflags_bit(struct trans *tr, u64 bit, bool on)
 	emit_gs_imm32(&tr->e, false, 0x81, on ? 1 : 4, GS(v.x86.rflags),
 		      on ? (u32)bit : ~(u32)bit);
 	tr->flags = FLAGS_SAVED;
+}
+
+static void set_df(struct trans *tr, bool on)
+{
+	set_rflags_bit(tr, FLAG_DF, on);
+	/* The upper half, that is bit 62. */
+	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(df_poison) + 4,
+		      on ? (u32)(DF_POISON >> 32) : 0);
 }
 
 static bool may_set_if(const struct trans *tr)
@@ -479,10 +499,15 @@ static void do_insn(struct trans *tr)
 		access_end(tr);
 		return;
 	case X86_C_CLD:
-		set_rflags_bit(tr, FLAG_DF, false);
+		set_df(tr, false);
 		return;
 	case X86_C_STD:
-		set_rflags_bit(tr, FLAG_DF, true);
+		set_df(tr, true);
+		return;
+	case X86_C_STRING:
+		if (!reach_can_string(tr, i))
+			break;
+		reach_string(tr);
 		return;
 	case X86_C_CLI:
 		if (!may_set_if(tr))

@@ -36,7 +36,7 @@ struct cold {
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
 	u32 desc; /* MISS_* */
-	u8 flags; /* at .end, or at a far exit */
+	u8 flags; /* at .end, or at a far exit; COLD_CALLOUT: to be kept */
 	u8 insn;
 	s32 target; /* COLD_FAR */
 };
@@ -122,6 +122,15 @@ void access_end(struct trans *tr);
 bool reach_can(const struct trans *tr);
 void reach_operand(struct trans *tr);
 void reach_stack(struct trans *tr, unsigned from, s32 disp);
+/* @to (T0 or T1) = the delta for the address in @reg. */
+void reach_delta(struct trans *tr, unsigned reg, unsigned to);
+/* --- reach_string.c --- MOVS and STOS */
+/* The instruction faults with RSI and RDI moved: what its struct insn_meta
+ * says then. */
+enum { META_PLAIN, META_MOVS, META_STOS };
+bool reach_can_string(const struct trans *tr, const struct x86_insn *i);
+void reach_string(struct trans *tr);
+/* --- reach.c --- */
 /* Bookkeeping of T1: the instruction has moved RSP by @n; it wrote what it
  * writes. */
 void reach_moved_rsp(struct trans *tr, s64 n);
@@ -183,6 +192,8 @@ void trans_callout(struct trans *tr,
 /* For an instruction that is generated if it is a plain one: the callout that
  * it is otherwise. Flags are SAVED. NULL: no room, the translation fails. */
 struct cold *cold_callout(struct trans *tr, callout_fn fn);
+/* The same, but flags are where they are, before and after. */
+struct cold *cold_callout_keeping(struct trans *tr, callout_fn fn);
 /* It is jumped to by @jump (of emit_jcc_fwd). */
 void cold_from(struct cold *c, u8 *jump);
 /* The instruction is complete; flags are SAVED. NULL is nothing. */
