@@ -151,6 +151,31 @@ void flow_exit(struct trans *tr, s32 target, bool polled)
 	exit_record(tr, target, polled);
 }
 
+/* SDM 3A 5.3 "Limit Checking" */
+void flow_check(struct trans *tr, unsigned reg)
+{
+	if (!(tr->key & KEY_LIMIT))
+		return;
+	flags_need_saved(tr);
+	emit_gs(&tr->e, false, ALU_CMP, reg, GS(v.x86.seg[X86_CS].limit));
+	access_segment_cold(tr, emit_jcc_fwd(&tr->e, CC_A), X86_CS);
+	tr->flags = FLAGS_SAVED;
+}
+
+void flow_check_direct(struct trans *tr, s32 target)
+{
+	if (!(tr->key & KEY_LIMIT))
+		return;
+	flow_code_address(tr, T0, target);
+	flow_check(tr, T0);
+}
+
+void flow_jump(struct trans *tr, s32 target)
+{
+	flow_check_direct(tr, target);
+	flow_exit(tr, target, false);
+}
+
 static void cold_add(struct trans *tr, int kind, u8 *from, u8 *resume)
 {
 	if (tr->cold_count == TRANS_MAX_COLD) {
@@ -355,7 +380,16 @@ void flow_jcc(struct trans *tr)
 	u16 mask = saved_mask(cc);
 	s32 target = branch_target(tr);
 
-	if (tr->flags == FLAGS_SAVED && mask) {
+	if (tr->key & KEY_LIMIT) {
+		u8 *not_taken;
+
+		flags_need_saved(tr);
+		flags_need_host(tr);
+		not_taken = emit_jcc_fwd(&tr->e, cc ^ 1);
+		flow_jump(tr, target);
+		emit_land(&tr->e, not_taken);
+		tr->flags = FLAGS_BOTH;
+	} else if (tr->flags == FLAGS_SAVED && mask) {
 		struct emit *e = &tr->e;
 
 		/* testw $mask, %gs:flags_ax */

@@ -180,7 +180,7 @@ struct tcpu {
 	/* Added to indices, times 4: generations do not displace each other. */
 	u32 jc_salt[JC_COUNT];
 	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
-	u64 jc_cs_base[JC_COUNT];
+	u64 jc_cs[JC_COUNT]; /* ... and base and limit of CS */
 	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
 	u64 jc_bloom[JC_COUNT][JC_BLOOM_BITS / 64]; /* pages that it knows */
 

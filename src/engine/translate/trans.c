@@ -459,14 +459,15 @@ static void do_insn(struct trans *tr)
 		tr->keep_delta = true;
 		return;
 	case X86_C_JMP:
-		flow_exit(tr, (s32)((s64)tr->next + (s64)i->imm), false);
+		flow_jump(tr, (s32)((s64)tr->next + (s64)i->imm));
 		return;
 	case X86_C_JCC:
 		flow_jcc(tr);
 		return;
 	case X86_C_LOOP:
 		if ((i->opcode == 0xe2 || i->opcode == 0xe3) &&
-		    i->adsize >= 4 && !is_narrow(tr)) {
+		    i->adsize >= 4 && !is_narrow(tr) &&
+		    !(tr->key & KEY_LIMIT)) {
 			flow_loop(tr);
 			return;
 		}

@@ -101,6 +101,9 @@ void flags_need_host(struct trans *tr);
 void access_offset(struct trans *tr);
 void access_segment(struct trans *tr, unsigned seg, unsigned bytes,
 		    unsigned acc);
+/* A jump emitted before @from leads to the fault of segment @seg: #SS for SS,
+ * #GP for others. */
+void access_segment_cold(struct trans *tr, u8 *from, unsigned seg);
 /* T0: linear address -> host address. Flags become SAVED. @acc: ACC_*. */
 void access_check(struct trans *tr, unsigned bytes, unsigned acc);
 /* All of it for the instruction's memory operand: tr->mem is where it is. In
@@ -151,6 +154,12 @@ void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes);
 
 /* --- flow.c --- */
 void flow_exit(struct trans *tr, s32 target, bool polled);
+/* The same for a jump, which faults here if it leads out of its segment. */
+void flow_jump(struct trans *tr, s32 target);
+/* Checks the target of a jump in @reg (T0, T1): before anything else is done,
+ * for the fault is the jump's. A direct one's: uses T0. */
+void flow_check(struct trans *tr, unsigned reg);
+void flow_check_direct(struct trans *tr, s32 target);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 void flow_cold_call(struct trans *tr, struct cold *c);
