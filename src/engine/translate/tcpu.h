@@ -81,7 +81,7 @@ struct tlb {
 #define JC_BITS 14
 #define JC_ENTRIES (1u << JC_BITS)
 
-#define JC_BLOOM_BITS 4096
+#define JC_BLOOM_BITS 16384
 #define JC_SPACES 8
 
 struct jc_entry {

@@ -145,6 +145,9 @@ static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 		return !system_switches_ac(tr->key);
 	case X86_C_MOV_CR:
 		return i->opcode != 0x20;
+	case X86_C_STRING:
+		return (i->pfx & (PFX_F2 | PFX_F3)) &&
+		       !string_is_generated(tr->key, i);
 	case X86_C_MOV_TO_SREG:
 	case X86_C_POP_SREG:
 	case X86_C_LOAD_FAR_PTR:
@@ -160,8 +163,6 @@ static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 	case X86_C_INVLPG:
 	case X86_C_INVPCID:
 		return true;
-	case X86_C_STRING:
-		return (i->pfx & (PFX_F2 | PFX_F3)) && !reach_can_string(tr, i);
 	default:
 		return false;
 	}
@@ -565,16 +566,41 @@ static u8 *emit_poll(struct trans *tr)
 	return out;
 }
 
+/* @skip: what comes before is to jump over it. */
+static void emit_far_entry(struct trans *tr, bool skip)
+{
+	struct emit *e = &tr->e;
+	u8 *from = e->p + 2;
+
+	if (skip) {
+		emit8(e, 0xeb);
+		emit8(e, 0);
+	}
+	tr->b->entry_far = (u32)(emit_pc(e) - tr->b->host);
+	/* movq $imm32, %gs:code_base */
+	emit_gs_imm32(e, true, 0xc7, 0, GS(code_base), (u32)tr->code_base);
+	if (skip && e->p <= e->end)
+		from[-1] = (u8)(e->p - from);
+}
+
 static u8 *emit_entries(struct trans *tr)
 {
 	struct block *b = tr->b;
 	u8 *poll;
 
 	b->pref = preferred_flags(tr);
-	if (b->pref == FLAGS_SAVED)
+	b->has_far = flow_is_far(tr) &&
+		     tr->code_base == (u64)(s64)(s32)tr->code_base;
+	if (b->pref == FLAGS_SAVED) {
 		emit_save_flags(&tr->e);
-	else
+		if (b->has_far)
+			emit_far_entry(tr, true);
+	} else {
+		if (b->has_far)
+			emit_far_entry(tr, false);
+		b->entry_other = (u32)(emit_pc(&tr->e) - b->host);
 		emit_restore_flags(&tr->e);
+	}
 	b->entry_pref = (u32)(emit_pc(&tr->e) - b->host);
 	poll = emit_poll(tr);
 	b->entry_nopoll = (u32)(emit_pc(&tr->e) - b->host);
@@ -671,6 +697,10 @@ static void emit_unlinked_exits(struct trans *tr)
 	for (unsigned k = 0; k < tr->b->exit_count; k++) {
 		struct block_exit *x = &tr->b->exits[k];
 
+		if (x->far) {
+			x->lookup = emit_pc(e);
+			flow_far_lookup(tr, x);
+		}
 		x->unlinked = emit_pc(e);
 		emit_land(e, engine_rw(tr->g, x->patch + 4));
 		emit_mov_imm(e, T0, (u64)(uintptr_t)x);
@@ -792,6 +822,7 @@ static struct block *block_new(struct trans *tr, gpa_t gpa2)
 	b->gpa = tr->gpa;
 	b->gpa2 = gpa2;
 	b->key = tr->key;
+	b->va = tr->code_base;
 	b->host = tr->seg->hot.rx + tr->seg->hot.used;
 	b->cold = tr->seg->cold.rx + tr->seg->cold.used;
 	list_init(&b->incoming);

@@ -162,6 +162,8 @@ void flow_check(struct trans *tr, unsigned reg);
 void flow_check_direct(struct trans *tr, s32 target);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
+bool flow_is_far(const struct trans *tr);
+void flow_far_lookup(struct trans *tr, const struct block_exit *x);
 void flow_cold_call(struct trans *tr, struct cold *c);
 void flow_cold_shadow(struct trans *tr, struct cold *c);
 void flow_ret(struct trans *tr, s32 rsp_moved);
@@ -208,6 +210,10 @@ void cold_resume(struct trans *tr, struct cold *c);
 bool system_insn(struct trans *tr);
 /* Are STAC and CLAC generated? */
 bool system_switches_ac(u32 key);
+
+/* --- strings.c --- */
+bool string_is_generated(u32 key, const struct x86_insn *i);
+void string_insn(struct trans *tr);
 
 /* --- syscall.c --- */
 bool syscall_insn(struct trans *tr);
