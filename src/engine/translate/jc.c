@@ -35,7 +35,6 @@ static bool is_users(unsigned n)
 }
 
 #define GENERATION BIT64(48)
-#define SALT 0x9e4u
 
 /* Tag 0: an address that has it is led to where a miss goes, too. */
 static void entry_clear(struct tcpu *t, struct jc_entry *j)
@@ -73,7 +72,6 @@ void jc_clear(struct tcpu *t)
 static void set_generation(struct tcpu *t, unsigned n, u64 generation)
 {
 	t->jc_generation[n] = generation;
-	t->jc_salt[n] = (u32)(generation >> 48) * SALT;
 	shadow_reset(t, n);
 }
 
@@ -107,7 +105,7 @@ void jc_flush(struct tcpu *t, unsigned n)
 void jc_drop(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	struct jc_entry *j = &t->jc[n][jc_index(t, n, va)];
+	struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
 
 	if (j->tag == va + t->jc_generation[n])
 		entry_clear(t, j);
@@ -116,7 +114,7 @@ void jc_drop(struct tcpu *t, gva_t va)
 u64 jc_find(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	const struct jc_entry *j = &t->jc[n][jc_index(t, n, va)];
+	const struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
 
 	if (j->tag != va + t->jc_generation[n] || !j->tag)
 		return 0;
@@ -250,12 +248,13 @@ void jc_note(struct tcpu *t, gva_t va, bool global)
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 {
 	unsigned n = key_jc(t->key);
-	struct jc_entry *j = &t->jc[n][jc_index(t, n, va)];
+	struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
 
 	jc_note(t, va, global);
 	if ((b->key & KEY_ALONE) || t->e->options.no_chaining)
 		return;
 	j->tag = va + t->jc_generation[n];
-	j->host = (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
+	j->minus_tag = -j->tag;
+	j->host = (u64)(uintptr_t)block_entry(b, key_flags(b->key), true);
 	j->code_base = va - (b->gpa & ~PAGE_MASK);
 }

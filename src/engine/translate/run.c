@@ -425,7 +425,7 @@ static void enter_in_shadow(struct tcpu *t)
 	jc_note(t, t->v.x86.rip, global);
 	(void)enter_block(t, b);
 	enter_code(t,
-		   b->pref == FLAGS_SAVED ? stubs->enter : stubs->enter_host,
+		   stubs->enter,
 		   block_entry(b, b->pref, false));
 }
 

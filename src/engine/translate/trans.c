@@ -91,7 +91,13 @@ static bool takes_flags(const struct trans *tr, const struct x86_insn *i)
 	case X86_C_PUSH:
 	case X86_C_POP:
 	case X86_C_LEAVE:
+	case X86_C_CALL:
+	case X86_C_CALL_IND:
+	case X86_C_JMP_IND:
+	case X86_C_RET:
 		return i->attr & IA_X87;
+	case X86_C_STRING:
+		return !reach_can_string(tr, i);
 	default:
 		return true;
 	}
@@ -555,13 +561,10 @@ static u8 *emit_poll(struct trans *tr)
 	/* The flags are live: JRCXZ looks without touching them. */
 	emit_mov(e, T0, X86_RCX);
 	emit_gs(e, false, OP_MOV, X86_RCX, GS(poll));
-	emit8(e, 0xe3);
-	emit8(e, 0);
-	skip = e->p;
+	skip = emit_jrcxz(e);
 	emit_mov(e, X86_RCX, T0);
 	out = emit_jmp_fwd(e);
-	if (e->p <= e->end)
-		skip[-1] = (u8)(e->p - skip);
+	emit_jrcxz_land(e, skip);
 	emit_mov(e, X86_RCX, T0);
 	return out;
 }
@@ -583,6 +586,14 @@ static void emit_far_entry(struct trans *tr, bool skip)
 		from[-1] = (u8)(e->p - from);
 }
 
+static void emit_convert(struct trans *tr)
+{
+	if (tr->b->pref == FLAGS_SAVED)
+		emit_save_flags(&tr->e);
+	else
+		emit_restore_flags(&tr->e);
+}
+
 static u8 *emit_entries(struct trans *tr)
 {
 	struct block *b = tr->b;
@@ -591,15 +602,15 @@ static u8 *emit_entries(struct trans *tr)
 	b->pref = preferred_flags(tr);
 	b->has_far = flow_is_far(tr) &&
 		     tr->code_base == (u64)(s64)(s32)tr->code_base;
-	if (b->pref == FLAGS_SAVED) {
-		emit_save_flags(&tr->e);
+	if (b->pref == key_flags(tr->key)) {
+		emit_convert(tr);
 		if (b->has_far)
 			emit_far_entry(tr, true);
 	} else {
 		if (b->has_far)
 			emit_far_entry(tr, false);
 		b->entry_other = (u32)(emit_pc(&tr->e) - b->host);
-		emit_restore_flags(&tr->e);
+		emit_convert(tr);
 	}
 	b->entry_pref = (u32)(emit_pc(&tr->e) - b->host);
 	poll = emit_poll(tr);
@@ -682,9 +693,6 @@ static void emit_cold(struct trans *tr)
 			break;
 		case COLD_CALL:
 			flow_cold_call(tr, c);
-			break;
-		case COLD_SHADOW:
-			flow_cold_shadow(tr, c);
 			break;
 		}
 	}

@@ -26,14 +26,13 @@ struct cold {
 		COLD_SEGMENT,
 		COLD_FAR,
 		COLD_CALL,
-		COLD_SHADOW,
 		COLD_CALLOUT,
 		COLD_RET,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
 	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
 	struct callout *callout;
-	u32 key; /* COLD_FAR, COLD_SHADOW: of the code there */
+	u32 key; /* of the code there */
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
 	u32 desc; /* MISS_* */
@@ -165,7 +164,6 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 bool flow_is_far(const struct trans *tr);
 void flow_far_lookup(struct trans *tr, const struct block_exit *x);
 void flow_cold_call(struct trans *tr, struct cold *c);
-void flow_cold_shadow(struct trans *tr, struct cold *c);
 void flow_ret(struct trans *tr, s32 rsp_moved);
 void flow_note_jump(struct trans *tr, s32 rsp_moved);
 void flow_cold_ret(struct trans *tr, struct cold *c);
