@@ -144,13 +144,14 @@ static int parse_code_cache(struct run_options *o, void *member,
 }
 
 static const char *const test_words[] = { "one-insn", "no-chain",
-					  "random-evict", "seed=", NULL };
+					  "random-evict", "no-windows",
+					  "all-windows", "seed=", NULL };
 
 static int parse_test_options(struct run_options *o, void *member,
 			      const char *value, struct err *e)
 {
 	struct engine_options *t = &o->engine_options;
-	char word[32], list[64];
+	char word[32], list[128];
 	u64 n;
 	int r;
 
@@ -166,6 +167,10 @@ static int parse_test_options(struct run_options *o, void *member,
 			t->no_chaining = true;
 		} else if (!strcmp(word, "random-evict")) {
 			t->random_evict = true;
+		} else if (!strcmp(word, "no-windows")) {
+			t->no_windows = true;
+		} else if (!strcmp(word, "all-windows")) {
+			t->all_windows = true;
 		} else if (!strncmp(word, "seed=", 5)) {
 			r = parse_number(word + 5, 0, UINT_MAX, &n, e);
 			if (r)

@@ -41,6 +41,20 @@ int host_ram_discard(hva_t p, u64 bytes, int fd, u64 offset);
 /* Private zero pages, lazily committed, for big tables. */
 void *host_pages_alloc(u64 bytes) MUST_CHECK;
 void host_pages_free(void *p, u64 bytes);
+/* Any access to these of them faults from now on. */
+int host_pages_forbid(void *p, u64 bytes) MUST_CHECK;
+
+/* --- windows --- address space in which guest RAM is shown, page by page, at
+ * addresses of the caller's choice. Inaccessible where nothing is. All but
+ * reserve and free may be called from the handler of a processor fault. */
+void *host_window_reserve(u64 bytes) MUST_CHECK; /* NULL: none left */
+void host_window_free(void *p, u64 bytes);
+/* [@at, @at + @bytes) becomes @offset of the file @fd that host_ram_alloc
+ * gave; whole pages. @touch: so that the first access does not fault. */
+int host_window_map(void *at, u64 bytes, int fd, u64 offset, bool write,
+		    bool touch) MUST_CHECK;
+int host_window_protect(void *at, u64 bytes, bool write) MUST_CHECK;
+int host_window_unmap(void *at, u64 bytes) MUST_CHECK;
 
 /* --- code memory --- two views of one file: never writable where it is
  * executable. *@rx and *@rw are @bytes long (a multiple of 2 MiB). Where the

@@ -26,6 +26,8 @@ struct engine_options {
 	bool one_insn_blocks;
 	bool no_chaining;
 	bool random_evict;
+	bool no_windows; /* all memory by the software TLB */
+	bool all_windows; /* no waiting for an address space to calm down */
 	u32 seed;
 };
 

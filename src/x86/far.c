@@ -245,6 +245,16 @@ int x86_jmp_far(struct x86_state *s, const struct x86_mem *m, u16 sel,
 	return 0;
 }
 
+/*
+ * From compatibility mode into 64-bit code the return address is pushed with
+ * neither base nor limit of SS, as the mode to come has it. Manuals do not say;
+ * AMD's processors do so (test/insn).
+ */
+static bool is_push_flat(const struct x86_state *s, const struct x86_desc *to)
+{
+	return x86_is_64bit(s) || x86_desc_is_64bit(s, to);
+}
+
 int x86_call_far(struct x86_state *s, const struct x86_mem *m, u16 sel,
 		 u64 offset, unsigned opsize, u64 next_rip, struct x86_fault *f)
 {
@@ -267,7 +277,7 @@ int x86_call_far(struct x86_state *s, const struct x86_mem *m, u16 sel,
 		return through_system(s, m, &d, sel, false, next_rip, f);
 	if (check_direct(s, &d, sel, f) || x86_check_rip(s, &d, offset, f) ||
 	    x86_desc_mark_accessed(m, &d, f) ||
-	    push_return(s, m, x86_is_64bit(s), opsize, next_rip, f))
+	    push_return(s, m, is_push_flat(s, &d), opsize, next_rip, f))
 		return -1;
 	load_cs(s, &d, sel, x86_cpl(s), offset);
 	return 0;

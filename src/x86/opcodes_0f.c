@@ -387,8 +387,8 @@ const struct x86_op x86_map_0f38[256][4] = {
 #define PINSR(o, m) \
 	PP(BAD, OP(COPY, REG(XMM, RW), RM(GPR, R), SZ(o, m), IMM(UB), \
 		   AT(IA_SSE | PM)), BAD, BAD)
-#define PCMPSTR(im, at) \
-	PP(BAD, OP(COPY, REG(XMM, R), RM(XMM, R), SZ(0, 16), IMM(UB), \
+#define PCMPSTR(oz, im, at) \
+	PP(BAD, OP(COPY, REG(XMM, R), RM(XMM, R), SZ(oz, 16), IMM(UB), \
 		   FL(ALU), IMPL(im), AT(IA_SSE | PM | (at))), BAD, BAD)
 
 const struct x86_op x86_map_0f3a[256][4] = {
@@ -412,10 +412,10 @@ const struct x86_op x86_map_0f3a[256][4] = {
 	[0x41] = IMM66(RW, 16, AL),
 	[0x42] = IMM66(RW, 16, AL),
 	[0x44] = IMM66(RW, 16, AL), /* PCLMULQDQ */
-	[0x60] = PCMPSTR(R_A_D, IA_XMM_IMPL), /* PCMPESTRM ESTRI ISTRM ISTRI */
-	[0x61] = PCMPSTR(PCMPESTRI, 0),
-	[0x62] = PCMPSTR(NONE, IA_XMM_IMPL),
-	[0x63] = PCMPSTR(W_C, 0),
+	[0x60] = PCMPSTR(Y, R_A_D, IA_XMM_IMPL), /* PCMPESTRM ESTRI ISTRM ISTRI */
+	[0x61] = PCMPSTR(Y, PCMPESTRI, 0),
+	[0x62] = PCMPSTR(0, NONE, IA_XMM_IMPL),
+	[0x63] = PCMPSTR(0, W_C, 0),
 	[0xcc] = PP(SSE_I(RW, R, 16, 0), BAD, BAD, BAD), /* SHA1RNDS4 */
 	[0xce] = IMM66(RW, 16, AL),
 	[0xcf] = IMM66(RW, 16, AL),

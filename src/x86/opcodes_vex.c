@@ -311,8 +311,8 @@ const struct x86_op x86_vex_0f38[256][4] = {
 #define PINSRQ \
 	P66(OP(COPY, REG(XMM, W), NDS(XMM, R), RM(GPR, R), SZ(Y, V), IMM(UB), \
 	       AT(IA_AVX), RULE(L0), FIX(W_64)))
-#define PCMPSTR(im, at) \
-	P66(OP(COPY, REG(XMM, R), RM(XMM, R), SZ(0, 16), IMM(UB), FL(ALU), \
+#define PCMPSTR(oz, im, at) \
+	P66(OP(COPY, REG(XMM, R), RM(XMM, R), SZ(oz, 16), IMM(UB), FL(ALU), \
 	       IMPL(im), AT(IA_AVX | (at)), RULE(L0)))
 
 const struct x86_op x86_vex_0f3a[256][4] = {
@@ -351,10 +351,10 @@ const struct x86_op x86_vex_0f3a[256][4] = {
 	[0x4a] = IS4, /* VBLENDVPS, PD, VPBLENDVB */
 	[0x4b] = IS4,
 	[0x4c] = IS4,
-	[0x60] = PCMPSTR(R_A_D, IA_XMM_IMPL),
-	[0x61] = PCMPSTR(PCMPESTRI, 0),
-	[0x62] = PCMPSTR(NONE, IA_XMM_IMPL),
-	[0x63] = PCMPSTR(W_C, 0),
+	[0x60] = PCMPSTR(Y, R_A_D, IA_XMM_IMPL),
+	[0x61] = PCMPSTR(Y, PCMPESTRI, 0),
+	[0x62] = PCMPSTR(0, NONE, IA_XMM_IMPL),
+	[0x63] = PCMPSTR(0, W_C, 0),
 	[0xce] = P66(V3I(X, W1)),
 	[0xcf] = P66(V3I(X, W1)),
 	[0xdf] = P66(V2I(W, R, 16, L0)),

@@ -254,6 +254,17 @@ static void walk_unpaged(gva_t lin, struct x86_walk *w)
 				.user = true };
 }
 
+/* What a walk that was let in has found. */
+static void tell(const struct x86_state *s, const struct path *t, gva_t lin,
+		 struct x86_walk *w)
+{
+	w->page_bytes = BIT64(t->shift);
+	w->gpa = t->page | (lin & (w->page_bytes - 1));
+	w->global = (t->leaf & PTE_G) && (s->cr4 & CR4_PGE);
+	w->dirty = t->leaf & PTE_D;
+	w->memtype = memory_type(t);
+}
+
 int x86_walk(const struct x86_state *s, gva_t lin, unsigned acc, bool ac,
 	     x86_phys_fn phys, void *ctx, struct x86_walk *w,
 	     struct x86_fault *f)
@@ -274,14 +285,29 @@ int x86_walk(const struct x86_state *s, gva_t lin, unsigned acc, bool ac,
 			return page_fault(s, lin, acc, PF_P, f);
 		if (unlikely(!mark_path(&t, write)))
 			continue;
-		w->page_bytes = BIT64(t.shift);
-		w->gpa = t.page | (lin & (w->page_bytes - 1));
-		w->global = (t.leaf & PTE_G) && (s->cr4 & CR4_PGE);
-		w->dirty = write || (t.leaf & PTE_D);
-		w->memtype = memory_type(&t);
+		tell(s, &t, lin, w);
+		w->dirty |= write;
 		return 0;
 	}
 	return page_fault(s, lin, acc, 0, f);
+}
+
+bool x86_walk_peek(const struct x86_state *s, gva_t lin, unsigned acc, bool ac,
+		   x86_phys_fn phys, void *ctx, struct x86_walk *w)
+{
+	struct path t;
+
+	if (!(s->cr0 & CR0_PG)) {
+		walk_unpaged(lin, w);
+		return true;
+	}
+	if (!x86_is_long_mode(s))
+		lin = (u32)lin;
+	if (!find_path(s, lin, phys, ctx, &t) || !judge(s, &t, acc, ac, w) ||
+	    !(t.all & PTE_A))
+		return false;
+	tell(s, &t, lin, w);
+	return w->dirty || !(acc & X86_ACC_WRITE);
 }
 
 bool x86_walk_debug(const struct x86_state *s, gva_t lin, x86_phys_fn phys,

@@ -53,6 +53,13 @@ int x86_walk(const struct x86_state *s, gva_t lin, unsigned acc, bool ac,
 	     struct x86_fault *f);
 
 /*
+ * Would the same walk succeed, and with A (for a write D, too) set already in
+ * all entries? Changes nothing.
+ */
+bool x86_walk_peek(const struct x86_state *s, gva_t lin, unsigned acc, bool ac,
+		   x86_phys_fn phys, void *ctx, struct x86_walk *w);
+
+/*
  * Translates for a debugger: no permissions, no A or D. Returns false where
  * nothing is mapped.
  */

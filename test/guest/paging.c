@@ -570,6 +570,46 @@ static void noncanonical_jump(void)
 	}
 }
 
+/*
+ * Nor does it lead to what lay at its lower 48 bits before the TLB was flushed
+ * some times, or to what a translator has made of memory meanwhile.
+ * A stop there instead of #GP is what jc.c owns up to (DEVIATES).
+ */
+static void noncanonical_jump_back(void)
+{
+	ulong old = map_new(LAB), churned = map_new(LAB + PAGE);
+	struct regs r;
+
+	memset((void *)old, 0x90, PAGE);
+	for (unsigned at = 6; at < PAGE; at += 8)
+		memcpy((void *)(old + at), code_fetch, 2);
+	for (ulong at = 0; at < PAGE; at += 8) {
+		regs_init(&r, code_jmp_rdi, 3);
+		r.rdi = LAB + at;
+		run(&r);
+		CHECK_STOP(r);
+	}
+	/* Much new code, of other shape. */
+	memset((void *)churned, 0x53, PAGE); /* push %rbx */
+	for (unsigned i = 0; i < 1000; i++) {
+		ulong at = PAGE - 4 - i * 2 % 2000;
+
+		memcpy((void *)(churned + at), code_fetch, 2);
+		regs_init(&r, code_jmp_rdi, 3);
+		r.rdi = LAB + PAGE + at - i % 64;
+		run(&r);
+		CHECK_STOP(r);
+	}
+	for (ulong k = 1; k < 40; k++) {
+		for (ulong at = 0; at < PAGE; at += 8) {
+			regs_init(&r, code_jmp_rdi, 3);
+			r.rdi = LAB + at - (k << 48);
+			run(&r);
+			CHECK(r.vector == V_GP || r.vector == V_STOP);
+		}
+	}
+}
+
 /* The top half of the canonical space is as good as the bottom half. */
 static void high_half(void)
 {
@@ -636,6 +676,7 @@ const struct test tests[] = {
 	{ "non-canonical stack", noncanonical_stack,
 	  "#GP for #SS (SDM 3A 6.15 \"Interrupt 12\")" },
 	{ "non-canonical jump", noncanonical_jump },
+	{ "non-canonical jump to an old place", noncanonical_jump_back },
 	{ "high half", high_half },
 	{ "CR2 kept", cr2_kept },
 	{ NULL },

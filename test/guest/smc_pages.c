@@ -213,6 +213,32 @@ static void crossing(void)
 	}
 }
 
+/* The same where the page is followed by itself: head and tail are on one. */
+static void crossing_into_itself(void)
+{
+	for (unsigned split = 1; split < 5; split++) {
+		ulong at = A + PAGE - split, p = pages_alloc(1);
+		struct regs r;
+
+		context("split %u", split);
+		map(A, p, PTE_ALL);
+		map(A + PAGE, p, PTE_ALL);
+		invlpg(A);
+		invlpg(A + PAGE);
+		write_mov_stop(at, 0x11223344);
+		CHECK_EQ(go(at, 0).rax, 0x11223344);
+		*(volatile u8 *)(p + 4 - split) = 0x99;
+		r = go(at, 0);
+		CHECK_STOP(r);
+		CHECK_EQ(r.rax, 0x99223344);
+		if (split > 1) {
+			*(volatile u8 *)(p + PAGE - split + 1) = 0xaa;
+			r = go(at, 0);
+			CHECK_EQ(r.rax, 0x992233aa);
+		}
+	}
+}
+
 /* NX, absence, and supervisor take effect on code that has run before. */
 static void rights_withdrawn(void)
 {
@@ -386,6 +412,7 @@ const struct test tests[] = {
 	{ "one address, two pages", remap },
 	{ "two address spaces", two_spaces },
 	{ "an instruction across two pages", crossing },
+	{ "an instruction from a page into itself", crossing_into_itself },
 	{ "rights withdrawn from code", rights_withdrawn },
 	{ "a jump into a page withdrawn", chained_jump },
 	{ "a store that reaches into code", store_across },

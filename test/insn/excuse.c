@@ -8,6 +8,7 @@
  * - A page fault's P bit is always 1 for the kernel's addresses in Linux
  *   (sanitize_error_code()); and in the guest, for the pages of its own
  *   program, which are where Linux has none.
+ * - A case that does not end is interrupted anywhere.
  * - IRET to a less privileged ring changes null selectors 1 to 3 to 0. Between
  *   an exception and Linux's signal handler there is one. SDM 2A "IRET"
  *
@@ -23,11 +24,6 @@
  *   neither aligned nor canonical, in the stack segment.
  * - Accesses of 32-bit code that go over the end of 4 GiB wrap around in
  *   Doppel. SDM 3A 5.3 "Limit Checking": may or may not fault.
- *
- * Of Doppel, and known to be wrong:
- *
- * - A near branch to a non-canonical address raises #GP with RIP at the
- *   target, RSP changed.
  */
 #include "bytes.h"
 #include "gen.h"
@@ -57,6 +53,8 @@ static bool has_many_accesses(const struct bytes *b)
 		return true;
 	if (b->modrm >= 0xc0)
 		return false;
+	if (b->map == 0 && b->opcode == 0xff)
+		return n == 3 || n == 5;
 	if (b->map == 0)
 		return (b->opcode == 0xd9 || b->opcode == 0xdd) &&
 		       (n == 4 || n == 6);
@@ -75,33 +73,6 @@ static bool is_sha(const struct bytes *b)
 	return !b->vex && ((b->map == 2 && b->opcode >= 0xc8 &&
 			    b->opcode <= 0xcd) ||
 			   (b->map == 3 && b->opcode == 0xcc));
-}
-
-static bool is_indirect_branch(const struct bytes *b)
-{
-	unsigned n = b->modrm >> 3 & 7;
-
-	return !b->vex && b->map == 0 &&
-	       (b->opcode == 0xc2 || b->opcode == 0xc3 ||
-		(b->opcode == 0xff && (n == 2 || n == 4)));
-}
-
-static bool is_canonical(u64 va)
-{
-	return (u64)((s64)(va << 16) >> 16) == va;
-}
-
-static void excuse_branch(const struct icase *c, struct state *s)
-{
-	struct bytes b;
-
-	if (s->vector != 13 || s->error || s->cs != SEL_USER64)
-		return;
-	if (is_canonical(s->rip) &&
-	    !(decode_at(c, s, &b) && is_indirect_branch(&b)))
-		return;
-	s->rip = 0;
-	s->gpr[RSP] = 0;
 }
 
 static void excuse_fault(const struct icase *c, struct state *s)
@@ -143,8 +114,12 @@ static void excuse_fault(const struct icase *c, struct state *s)
 
 void excuse(const struct icase *c, struct state *s)
 {
+	if (s->vector == VECTOR_ENDLESS) {
+		memset(s, 0, sizeof(*s));
+		s->vector = VECTOR_ENDLESS;
+		return;
+	}
 	excuse_fault(c, s);
-	excuse_branch(c, s);
 	if (s->vector != 14)
 		s->cr2 = 0;
 	s->ds = s->ds < 4 ? 0 : s->ds;

@@ -19,6 +19,14 @@ static void put_imm(struct gen *g, u64 v, unsigned bytes)
 		put8(g, v >> (8 * i) & 0xff);
 }
 
+static void emit_mov(struct gen *g, unsigned reg, u64 v)
+{
+	if (g->long_mode)
+		put8(g, 0x48 | reg >> 3);
+	put8(g, 0xb8 | (reg & 7));
+	put_imm(g, v, g->long_mode ? 8 : 4);
+}
+
 void bind(struct gen *g, unsigned reg, u64 v)
 {
 	if (!g->seq) {
@@ -27,10 +35,7 @@ void bind(struct gen *g, unsigned reg, u64 v)
 		g->c->in.gpr[reg] = g->long_mode ? v : (u32)v;
 		g->bound |= (u16)BIT(reg);
 	} else if (!(g->keep >> reg & 1)) {
-		if (g->long_mode)
-			put8(g, 0x48 | reg >> 3);
-		put8(g, 0xb8 | (reg & 7));
-		put_imm(g, v, g->long_mode ? 8 : 4);
+		emit_mov(g, reg, v);
 	}
 }
 
@@ -64,16 +69,20 @@ static void plan_vex(struct gen *g, struct form *f)
 		return;
 	if (f->pp == NP && attr & MMXV)
 		return;
-	f->l1 = attr & L1ONLY ? chance(g, 95) : chance(g, attr & L1 ? 50 : 3);
+	f->l1 = attr & L1ONLY ? g->at_end || chance(g, 95) :
+		attr & L1     ? chance(g, 50) :
+				!g->at_end && chance(g, 3);
 	if (g->cfg->skip & BIT(f->l1 ? f->row->v256feat : f->row->vfeat))
 		return;
 	f->vex = true;
 	/* VPERMQ, VPERMPD: AMD's processors carry out W0, against the manual;
 	 * Doppel follows the manual. */
-	if (chance(g, attr & W1 ? (attr & L1ONLY ? 100 : 70) : 25))
+	if (attr & W1 ? chance(g, attr & L1ONLY ? 100 : 70) :
+			!g->at_end && chance(g, 25))
 		f->rex |= 8;
 	f->vvvv = 0;
-	if (attr & NDS || (attr & VSCALAR && !f->mem) || chance(g, 3))
+	if (attr & NDS || (attr & VSCALAR && !f->mem) ||
+	    (!g->at_end && chance(g, 3)))
 		f->vvvv = pick_operand(g);
 }
 
@@ -89,9 +98,13 @@ static void plan(struct gen *g, struct form *f)
 	while (!(f->pp & row->pp));
 	f->reg = row->ext ? pick_of_set(g, row->ext) : pick_operand(g);
 	f->rm = pick_operand(g);
+	if (row->map == 1 && row->first == 0x01 && row->setup == SU_VARYING)
+		f->rm = row->ext == 0x80; /* XGETBV: 0, RDTSCP: 1 */
 	f->mem = attr & M && !(attr & REG) && (attr & MEM || chance(g, 60));
-	/* 0F 01 has instructions in its register forms that are hidden. */
-	if (chance(g, 1) && !(attr & BAD))
+	/* 0F 01 has instructions in its register forms that are hidden; the
+	 * fences' memory forms want what SU_XSAVE does. */
+	if (chance(g, 1) && !(attr & BAD) && !g->at_end && row->first != 0xae &&
+	    row->setup != SU_VARYING)
 		f->mem = !f->mem && attr & M;
 	plan_vex(g, f);
 	if (!f->vex && g->long_mode) {
@@ -103,7 +116,7 @@ static void plan(struct gen *g, struct form *f)
 	if (attr & LOCK && f->mem)
 		f->lock = chance(g, 25);
 	else if (!f->vex && !(attr & BAD) && row->setup != SU_SELECTOR &&
-		 chance(g, 1))
+		 !g->at_end && chance(g, 1))
 		f->lock = true; /* #UD; but AMD's VERW, MOV CR take it */
 	if (attr & REPX && chance(g, 65))
 		f->rep = chance(g, 70) ? 0xf3 : 0xf2;
@@ -218,7 +231,7 @@ static void emit_special(struct gen *g, struct form *f)
 	switch (f->row->setup) {
 	case SU_MOFFS:
 		put_imm(g, f->imm, g->long_mode ? (f->m.a32 ? 4 : 8) :
-						  (f->m.a16 ? 2 : 4));
+						  (f->m.a32 ? 2 : 4));
 		break;
 	case SU_REL8:
 	case SU_LOOP:
@@ -236,12 +249,29 @@ static void emit_special(struct gen *g, struct form *f)
 	}
 }
 
+/* What of the result is the processor's model, or the time, or chance. */
+static void emit_varying(struct gen *g, const struct form *f)
+{
+	bool one = f->row->attr & REG && f->row->map == 1 &&
+		   f->opcode == 0xc7;
+	u16 list = one ? (u16)BIT(f->rm) :
+			 BIT(RAX) | BIT(RCX) | BIT(RDX) |
+				 (f->opcode == 0xa2 ? BIT(RBX) : 0);
+
+	if (one) /* STC: RDRAND and RDSEED may have none at the moment */
+		put8(g, 0xf9);
+	for (unsigned r = 0; r < 16; r++)
+		if (list >> r & 1)
+			emit_mov(g, r, value_gpr(g));
+}
+
 void form_emit(struct gen *g, const struct row *row)
 {
 	struct form f = { .row = row };
 
 	plan(g, &f);
-	if (row->attr & NOLEG && !f.vex) {
+	if ((row->attr & NOLEG && !f.vex) ||
+	    (row->setup == SU_VARYING && g->at_end)) {
 		put8(g, 0x90); /* a feature that is left out */
 		return;
 	}
@@ -252,7 +282,7 @@ void form_emit(struct gen *g, const struct row *row)
 		mem_plan(g, row, &f.m);
 	else
 		f.m = (struct mem){ .base = NO_REG, .index = NO_REG,
-				    .a32 = g->long_mode && chance(g, 3) };
+				    .a32 = chance(g, 3) };
 	setup_after(g, &f);
 
 	g->rip_disp = NULL;
@@ -266,6 +296,8 @@ void form_emit(struct gen *g, const struct row *row)
 	}
 	emit_imm(g, &f);
 	emit_special(g, &f);
+	if (row->setup == SU_VARYING)
+		emit_varying(g, &f);
 	if (g->rip_disp) {
 		u32 disp = g->rip_target - here(g);
 

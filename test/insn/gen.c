@@ -70,7 +70,7 @@ static void row_gen(struct gen *g, u64 number)
 
 static enum kind pick_kind(struct gen *g)
 {
-	static const u8 share_tab[KIND_COUNT] = { 42, 28, 8, 10, 8, 4 };
+	static const u8 share_tab[KIND_COUNT] = { 34, 26, 8, 20, 8, 4 };
 	u32 kinds = g->cfg->kinds ? g->cfg->kinds : ~0u;
 
 	for (;;) {
@@ -86,8 +86,9 @@ static enum kind pick_kind(struct gen *g)
 
 /*
  * Within two pages, sometimes at the end of the first or of the second. Raw
- * bytes are never cut off by an absent page: how many bytes of an undefined
- * instruction a processor wants before it says so is its own affair.
+ * bytes are never cut off by an absent page, and what is knows no undefined
+ * forms (.at_end): how many bytes of such an instruction a processor wants
+ * before it says so is its own affair.
  */
 static void place_code(struct gen *g, u64 number, bool raw)
 {
@@ -98,6 +99,7 @@ static void place_code(struct gen *g, u64 number, bool raw)
 		at = PAGE_BYTES - 1 - below(g, 40);
 	else if (!raw && chance(g, 5))
 		at = CODE_AREA_BYTES - 1 - below(g, 24);
+	g->at_end = at > CODE_AREA_BYTES - CODE_MAX;
 	g->c->code_at = first + at;
 }
 
@@ -127,6 +129,16 @@ void gen_case(const struct gen_config *cfg, u64 number, struct icase *c)
 	} else {
 		c->in.fs = SEL_TLS;
 		c->in.gs = chance(&g, 50) ? SEL_TLS : SEL_USER_DATA_;
+	}
+	/* Segments that are not flat; the pointers of sequences would all be
+	 * beyond the limit. */
+	if (kind == KIND_ROW32) {
+		if (chance(&g, 10))
+			c->in.ds = SEL_TLS;
+		if (chance(&g, 10))
+			c->in.es = SEL_TLS;
+		if (chance(&g, 10))
+			c->in.ss = SEL_TLS;
 	}
 	c->in.rip = c->code_at;
 	g.p = c->code;

@@ -28,6 +28,7 @@ struct gen {
 	u16 keep; /* of a sequence: registers that are not to be written */
 	u8 pointers[3]; /* ... which hold addresses of data */
 	u8 small; /* ... and one that holds a small number */
+	bool at_end; /* an absent page may cut the code off */
 	bool no_init; /* vector state that XSAVEOPT cannot leave out */
 	u8 *p; /* where the next code byte goes */
 
@@ -58,7 +59,9 @@ void value_x87(struct gen *g, u8 *fx);
 /* --- memory (operand.c) --- */
 /* Where a memory operand, or a stack, may point: mostly to the data pages. */
 u32 pick_data(struct gen *g, bool aligned);
-u32 pick_stack(struct gen *g);
+u32 pick_stack(struct gen *g); /* a value for RSP */
+/* Of a segment of 32-bit code. */
+u32 selector_base(const struct gen *g, u16 sel);
 bool data_writable(u32 at, u32 bytes);
 /* Puts bytes at @at as far as that is writable data. */
 void put_data(u32 at, const void *from, u32 bytes);

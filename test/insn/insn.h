@@ -64,6 +64,15 @@ void *memset(void *dst, int c, size_t n);
 #define FUEL_AMOUNT 24
 
 /*
+ * What loops without (PUSH and RET can, or a jump to itself) is ended by a
+ * timer after some ticks, and nothing but that is compared. With a high rate
+ * of ticks (tick=) many cases are interrupted, and must not notice.
+ */
+#define TICK_US 20000u
+#define ENDLESS_US 100000u
+#define VECTOR_ENDLESS 255
+
+/*
  * Code: eight times absent, two pages of code, absent. Cases take turns, for
  * the sake of a translator that must notice that code was overwritten.
  */
@@ -139,6 +148,12 @@ void gen_case(const struct gen_config *cfg, u64 number, struct icase *c);
 /* A number from the command line. */
 u64 world_number(const char *key, u64 otherwise);
 void world_print(const char *text);
+static inline u64 tick_us(void)
+{
+	u64 us = world_number("tick", TICK_US);
+
+	return us ? us : 1;
+}
 /* Features of the processor that this world shows. */
 u64 world_features(void);
 /* Writable view of the first code page of a region; the second follows. */

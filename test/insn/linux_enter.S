@@ -56,8 +56,24 @@ handler_entry:
 	pop %rbx
 	ret
 
+	/* The case goes on, or ends like by an exception. NT stays: what
+	 * RT_SIGRETURN does not load must be what it was. */
+	.globl tick_entry
+tick_entry:
+	pushf
+	andl $~0x40000, (%rsp)		/* AC */
+	popf
+	push %rdx
+	call tick
+	pop %rdx
+	test %al, %al
+	jnz handler_entry
+	ret
+
 	.globl handler_restorer
 handler_restorer:
+	mov $15, %eax			/* rt_sigreturn */
+	syscall
 	ud2
 
 	.bss

@@ -38,6 +38,11 @@ u32 pick_data(struct gen *g, bool aligned)
 
 u32 pick_stack(struct gen *g)
 {
+	u32 base = selector_base(g, g->c->in.ss);
+
+	if (base) /* a small segment, whose end is as good as a page's */
+		return chance(g, 70) ? DATA_PAGE(2) - 8 * below(g, 200) - base :
+				       below(g, g->cfg->tls_limit + 64);
 	if (chance(g, 80))
 		return STACK_LOW + 1024 + (below(g, 6000) & ~7u);
 	if (chance(g, 60))
@@ -71,6 +76,12 @@ static u8 pick_seg(struct gen *g)
 	return 0;
 }
 
+u32 selector_base(const struct gen *g, u16 sel)
+{
+	return !g->long_mode && sel == SEL_TLS ? g->cfg->tls_base : 0;
+}
+
+/* Without a prefix DS: who is with RBP or RSP will see. */
 static u64 seg_base(const struct gen *g, const struct mem *m)
 {
 	const struct state *s = &g->c->in;
@@ -78,10 +89,20 @@ static u64 seg_base(const struct gen *g, const struct mem *m)
 	if (g->long_mode)
 		return m->seg == 0x64 ? s->fs_base :
 		       m->seg == 0x65 ? s->gs_base : 0;
-	if ((m->seg == 0x64 && s->fs == SEL_TLS) ||
-	    (m->seg == 0x65 && s->gs == SEL_TLS))
-		return g->cfg->tls_base;
-	return 0;
+	switch (m->seg) {
+	case 0x26:
+		return selector_base(g, s->es);
+	case 0x2e:
+		return 0;
+	case 0x36:
+		return selector_base(g, s->ss);
+	case 0x64:
+		return selector_base(g, s->fs);
+	case 0x65:
+		return selector_base(g, s->gs);
+	default:
+		return selector_base(g, s->ds);
+	}
 }
 
 static u8 pick_reg(struct gen *g)

@@ -21,7 +21,9 @@
 	X(CLFLUSHOPT, 7, 1, 23) X(CLWB, 7, 1, 24) X(SHA, 7, 1, 29) \
 	X(GFNI, 7, 2, 8) X(VAES, 7, 2, 9) X(VPCLMUL, 7, 2, 10) \
 	X(FSGSBASE, 7, 1, 0) X(XSAVEOPT, 0xd, 0, 0) X(XSAVEC, 0xd, 0, 1) \
-	X(LAHF, 0x80000001, 2, 0) X(LZCNT, 0x80000001, 2, 5)
+	X(LAHF, 0x80000001, 2, 0) X(LZCNT, 0x80000001, 2, 5) \
+	X(RDRAND, 1, 2, 30) X(RDSEED, 7, 1, 18) X(RDPID, 7, 2, 22) \
+	X(RDTSCP, 0x80000001, 3, 27)
 
 enum feature {
 #define X(name, leaf, reg, bit) FEAT_##name,
@@ -71,6 +73,8 @@ enum setup {
 	SU_JMPIND, SU_FXRSTOR, SU_XSAVE, SU_XRSTOR, SU_LDMXCSR, SU_SREG,
 	SU_POPSREG, SU_FARPTR, SU_SELECTOR, SU_VSIB, SU_MOFFS, SU_INT,
 	SU_FSGS, SU_POPA, SU_FLDENV, SU_BOUND, SU_RETF, SU_IRET, SU_FARIMM,
+	SU_FARMEM,
+	SU_VARYING, /* its results are overwritten: they differ */
 };
 
 struct row {

@@ -9,9 +9,10 @@
  *		1: a hash for each case ("C number hash name")
  *		2: all about each case, before and after
  *		3: the features of this world's processor
+ *		4: the code of each case, for coverage.c ("X bits vector code")
  *	seed= first= count= batch=
  *	skip=	features to leave out    kinds=  mask of kinds of cases
- *	row=	1 + the only row to take
+ *	row=	1 + the only row to take    tick=  microseconds
  *
  * A case leaves no trace: data pages and code get their old contents back. So
  * any case can be run alone.
@@ -27,7 +28,7 @@ static struct state state;
 
 /* --- text --- */
 
-static char text[256];
+static char text[2048];
 static unsigned text_len;
 
 static void say(const char *s)
@@ -287,6 +288,16 @@ static void say_after(const struct state *s)
 	say_state(s);
 }
 
+static void say_code(const struct icase *c, const struct state *s)
+{
+	say(c->long_mode ? "X 64 " : "X 32 ");
+	say_number(s->vector);
+	say(" ");
+	for (u32 i = 0; i < c->code_bytes; i++)
+		say_hex(c->code[i], 2);
+	say_line();
+}
+
 static u64 run_case(const struct gen_config *cfg, u64 number, bool loud)
 {
 	struct icase *c = &the_case;
@@ -301,7 +312,11 @@ static u64 run_case(const struct gen_config *cfg, u64 number, bool loud)
 	excuse(c, &state);
 	if (loud)
 		say_after(&state);
-	h = hash_memory(hash_state(&state), loud, true);
+	h = hash_state(&state);
+	if (state.vector == VECTOR_ENDLESS)
+		hash_memory(h, false, true);
+	else
+		h = hash_memory(h, loud, true);
 	code_put(c, true);
 	return h;
 }
@@ -315,7 +330,9 @@ static void run_batch(const struct gen_config *cfg, u64 first, u64 count,
 		u64 one = run_case(cfg, n, mode == 2);
 
 		h = mix(h, one);
-		if (!mode)
+		if (mode == 4)
+			say_code(&the_case, &state);
+		if (!mode || mode == 4)
 			continue;
 		say("C ");
 		say_number(n);

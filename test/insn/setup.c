@@ -36,6 +36,12 @@ static u64 pick_flags(struct gen *g)
 	return v;
 }
 
+/* Its linear address. */
+static u32 stack_top(const struct gen *g)
+{
+	return (u32)g->c->in.gpr[RSP] + selector_base(g, g->c->in.ss);
+}
+
 /* One stack slot of the instruction's size. */
 static unsigned slot(const struct gen *g, const struct form *f, bool near_op)
 {
@@ -60,7 +66,7 @@ static void setup_stack(struct gen *g, struct form *f)
 		return;
 	}
 	bind(g, RSP, pick_stack(g));
-	at = (u32)g->c->in.gpr[RSP];
+	at = stack_top(g);
 	switch (f->row->setup) {
 	case SU_RET:
 		v = pick_code(g);
@@ -81,6 +87,19 @@ static void setup_stack(struct gen *g, struct form *f)
 	}
 }
 
+/*
+ * For the two pushes of a far call: whether the first one is done when the
+ * second one faults is the processor's own affair. Doppel checks both first.
+ */
+static void setup_far_call(struct gen *g)
+{
+	u32 sp = pick_stack(g);
+
+	if (!data_writable(sp + selector_base(g, g->c->in.ss) - 16, 16))
+		sp = sp & ~(PAGE_BYTES - 1);
+	bind(g, RSP, sp);
+}
+
 /* Far returns: to 32- or 64-bit code. */
 static void setup_far_return(struct gen *g, struct form *f)
 {
@@ -89,7 +108,7 @@ static void setup_far_return(struct gen *g, struct form *f)
 	u64 v;
 
 	bind(g, RSP, pick_stack(g));
-	at = (u32)g->c->in.gpr[RSP];
+	at = stack_top(g);
 	v = pick_code(g);
 	put_data(at, &v, n);
 	v = chance(g, 85) ? (chance(g, 50) ? SEL_USER64 : SEL_USER32_) :
@@ -114,8 +133,8 @@ static void setup_string(struct gen *g)
 
 	if (chance(g, 35))
 		to = from + below(g, 96) - 48;
-	bind(g, RSI, from);
-	bind(g, RDI, to);
+	bind(g, RSI, from - selector_base(g, g->c->in.ds));
+	bind(g, RDI, to - selector_base(g, g->c->in.es));
 	if (chance(g, 65))
 		bind(g, RCX, below(g, 40));
 	else if (chance(g, 70))
@@ -170,7 +189,7 @@ void setup_before(struct gen *g, struct form *f)
 	switch (f->row->setup) {
 	case SU_RET:
 		f->osz = f->osz && may_be_narrow(g);
-		/* fall through */
+		__attribute__((fallthrough));
 	case SU_STACK:
 	case SU_POPF:
 	case SU_POPSREG:
@@ -182,7 +201,7 @@ void setup_before(struct gen *g, struct form *f)
 		 * before they look at the selector. */
 		f->imm_set = true;
 		f->imm = below(g, 256);
-		/* fall through */
+		__attribute__((fallthrough));
 	case SU_IRET:
 		setup_far_return(g, f);
 		break;
@@ -209,26 +228,33 @@ void setup_before(struct gen *g, struct form *f)
 		f->imm = pick_rel(g, false);
 		break;
 	case SU_RELZ:
-		f->osz = may_be_narrow(g) && chance(g, 4);
+		f->osz = may_be_narrow(g) && chance(g, 12);
 		f->imm = pick_rel(g, true);
 		bind(g, RSP, pick_stack(g));
 		break;
 	case SU_JMPIND:
-		f->osz = may_be_narrow(g) && chance(g, 4);
+		f->osz = may_be_narrow(g) && chance(g, 12);
 		bind(g, RSP, pick_stack(g));
 		break;
 	case SU_FARIMM:
-		bind(g, RSP, pick_stack(g));
+		setup_far_call(g);
 		f->imm = pick_code(g) | (chance(g, 80) ? (u64)SEL_USER32_ :
 					 chance(g, 60) ? SEL_USER64 :
 							 pick_selector(g))
 						<< 32;
 		break;
+	case SU_FARMEM:
+		setup_far_call(g);
+		break;
+	case SU_VARYING:
+		if (f->row->attr & REG && f->opcode == 0x01)
+			bind(g, RCX, 0); /* XCR0 */
+		break;
 	case SU_XSAVE:
 		/* Whether the processor notices that state is initial is its
 		 * own affair, and changes from run to run. */
 		g->no_init = true;
-		/* fall through */
+		__attribute__((fallthrough));
 	case SU_XRSTOR:
 		/* Not more components than a guest is shown. */
 		bind(g, RAX, rnd(g) & 7);
@@ -350,6 +376,20 @@ static void put_farptr(struct gen *g, const struct form *f)
 	put_data(f->m.target + n, &v, 2);
 }
 
+static void put_far_target(struct gen *g, struct form *f)
+{
+	unsigned n = f->osz ? 2 : 4;
+	u64 to = pick_code(g);
+	u64 sel = chance(g, 90) ? (chance(g, 50) ? SEL_USER64 : SEL_USER32_) :
+				  pick_selector(g);
+
+	f->rex &= (u8)~8u; /* vendors differ */
+	if (!f->m.aimed)
+		return;
+	put_data(f->m.target, &to, n);
+	put_data(f->m.target + n, &sel, 2);
+}
+
 static void put_bounds(struct gen *g, const struct form *f)
 {
 	u32 v = (u32)g->c->in.gpr[f->reg];
@@ -419,6 +459,9 @@ void setup_after(struct gen *g, struct form *f)
 		break;
 	case SU_FARPTR:
 		put_farptr(g, f);
+		break;
+	case SU_FARMEM:
+		put_far_target(g, f);
 		break;
 	case SU_BOUND:
 		bind(g, f->reg, rnd(g));

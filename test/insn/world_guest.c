@@ -6,13 +6,18 @@
 #include "gen.h"
 
 #include "../guest/lib/desc.h"
+#include "../guest/lib/irq.h"
 #include "../guest/lib/pages.h"
 #include "../guest/lib/trap.h"
 
 /* Of start64.S. */
 extern u64 low_pd[4 * 512];
 
+#define V_TICK 0x40
+#define SEL_LINUX_CPU 0x78
+
 static ulong code_pages;
+static u64 runs; /* of world_run() */
 static bool fsgsbase;
 static u16 seen_ds, seen_es, seen_fs, seen_gs;
 static u8 area[XSAVE_BYTES] __attribute__((aligned(64)));
@@ -95,6 +100,18 @@ static bool on_trap(struct regs *r)
 	return false;
 }
 
+/* A case may take a few ticks, but no more. */
+static bool on_tick(struct regs *r)
+{
+	static u64 of_run;
+	static unsigned ticks;
+
+	apic_eoi();
+	ticks = of_run == runs ? ticks + 1 : 0;
+	of_run = runs;
+	return ticks * tick_us() < ENDLESS_US;
+}
+
 void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
 {
 	fsgsbase = feature(7, 1, 0);
@@ -111,12 +128,19 @@ void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
 	xsetbv(0, 7);
 	gdt_set(SEL_TLS & ~7,
 		desc(tls_base, tls_limit, ACC_DATA | DPL(3), SEG_D));
+	/* As Linux has it, for a selector that a case comes across: the number
+	 * of the processor is this segment's limit. It expands down. */
+	gdt_set(SEL_LINUX_CPU, desc(0, 0, 0x95 | DPL(3), SEG_D));
 	for (unsigned v = 0; v < 32; v++)
 		trap_handle(v, on_trap);
 	/* As Linux has it: #BP and #OF are for everybody, INT n is not. */
 	idt[V_BP].access |= DPL(3);
 	idt[V_OF].access |= DPL(3);
 	idt[V_STOP].access &= ~DPL(3);
+
+	apic_enable_x2(); /* whose registers need no page */
+	trap_handle(V_TICK, on_tick);
+	apic_timer(V_TICK | LVT_PERIODIC, DIVIDE_1, (u32)tick_us() * 1000);
 }
 
 static void load_segments(const struct state *s)
@@ -152,6 +176,7 @@ void world_run(struct state *s)
 	r.cs = s->cs;
 	r.ss = s->ss;
 	memcpy(area, s->xsave, sizeof(area));
+	runs++;
 	load_segments(s);
 	asm volatile("xrstor64 %0" :: "m"(area), "a"(7), "d"(0));
 	run(&r);
@@ -168,7 +193,7 @@ void world_run(struct state *s)
 	s->es = seen_es;
 	s->fs = seen_fs;
 	s->gs = seen_gs;
-	s->vector = r.vector;
+	s->vector = r.vector == V_TICK ? VECTOR_ENDLESS : r.vector;
 	s->error = r.error;
 	s->cr2 = r.cr2;
 	if (fsgsbase) {

@@ -2,13 +2,15 @@
 /*
  * world_linux.c - the world of the oracle: a static process without a library,
  * for a library would want FS, vector registers and low addresses for itself.
- * Before the first case it gives up all system calls but those that it needs
- * (seccomp's strict mode): a case that goes astray can do no harm.
+ * Before the first case it gives up all system calls but those that it needs:
+ * a case that goes astray can do no harm.
  */
 #include "gen.h"
 
 enum {
 	SYS_WRITE = 1, SYS_MMAP = 9, SYS_MPROTECT = 10, SYS_RT_SIGACTION = 13,
+	SYS_RT_SIGRETURN = 15,
+	SYS_SETITIMER = 38,
 	SYS_FTRUNCATE = 77, SYS_EXIT = 60, SYS_SIGALTSTACK = 131,
 	SYS_ARCH_PRCTL = 158, SYS_PRCTL = 157,
 	SYS_MEMFD_CREATE = 319, SYS32_SET_THREAD_AREA = 243,
@@ -50,11 +52,15 @@ struct ucontext64 *enter(const struct ucontext64 *from);
 struct ucontext64 *capture(void);
 __attribute__((visibility("hidden"))) void handler_entry(void);
 __attribute__((visibility("hidden"))) void handler_restorer(void);
+__attribute__((visibility("hidden"))) void tick_entry(void);
+bool tick(void);
 __attribute__((noreturn)) void linux_main(int argc, char **argv);
 
 static char **words;
 static u8 *code_alias;
 static bool has_fsgsbase;
+static u64 runs; /* of world_run() */
+static bool ended_by_tick;
 static struct ucontext64 start;
 static u8 start_fp[16384] __attribute__((aligned(64)));
 static u8 alt_stack[65536] __attribute__((aligned(64)));
@@ -247,12 +253,33 @@ static void map_code(void)
 		    n * CODE_AREA_BYTES);
 }
 
+/* Once in a while during a case: shall it end? See tick_entry. */
+bool tick(void)
+{
+	static u64 of_run;
+	static unsigned ticks;
+
+	ticks = of_run == runs ? ticks + 1 : 0;
+	of_run = runs;
+	ended_by_tick = ticks * tick_us() >= ENDLESS_US;
+	return ended_by_tick;
+}
+
+#define SIGVTALRM 26
+
 static void catch_signals(void)
 {
 	static const u8 signal_tab[] = { 4, 5, 7, 8, 11 };
-	/* SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_NODEFER */
+	/* SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_NODEFER. No tick once a
+	 * case has ended, until the next one begins: the frame is in use. */
 	struct kernel_sigaction sa = { (void *)handler_entry, 0x4c000004,
-				       (void *)handler_restorer, 0 };
+				       (void *)handler_restorer,
+				       BIT(SIGVTALRM - 1) };
+	struct kernel_sigaction sa_tick = { (void *)tick_entry, 0x4c000004,
+					    (void *)handler_restorer,
+					    BIT(SIGVTALRM - 1) };
+	/* interval and first, each in seconds and microseconds */
+	u64 timer[4] = { 0, tick_us(), 0, tick_us() };
 	struct {
 		void *sp;
 		u64 flags, size;
@@ -261,6 +288,8 @@ static void catch_signals(void)
 	sys3(SYS_SIGALTSTACK, (long)&ss, 0, 0);
 	for (unsigned i = 0; i < sizeof(signal_tab); i++)
 		sys6(SYS_RT_SIGACTION, signal_tab[i], (long)&sa, 0, 8, 0, 0);
+	sys6(SYS_RT_SIGACTION, SIGVTALRM, (long)&sa_tick, 0, 8, 0, 0);
+	sys3(SYS_SETITIMER, 1, (long)timer, 0); /* of user time */
 }
 
 /* There is only a 32-bit system call for this. */
@@ -293,6 +322,34 @@ static void capture_frame(void)
 	start.mc.fpstate = start_fp;
 }
 
+/* By a filter: the strict mode of seccomp takes RDTSC away, too. */
+static void give_up_system_calls(void)
+{
+	static const struct {
+		u16 code;
+		u8 if_true, if_false;
+		u32 k;
+	} filter[] = {
+		{ 0x20, 0, 0, 4 }, /* load the architecture */
+		{ 0x15, 0, 6, 0xc000003e }, /* x86-64, not by INT 0x80 */
+		{ 0x20, 0, 0, 0 }, /* the number */
+		{ 0x15, 3, 0, SYS_WRITE },
+		{ 0x15, 2, 0, SYS_RT_SIGRETURN },
+		{ 0x15, 1, 0, SYS_ARCH_PRCTL },
+		{ 0x15, 0, 1, SYS_EXIT },
+		{ 0x06, 0, 0, 0x7fff0000 }, /* allow */
+		{ 0x06, 0, 0, 0x80000000 }, /* kill */
+	};
+	const struct {
+		u16 count;
+		const void *filter;
+	} program = { ARRAY_LEN(filter), filter };
+
+	need(!sys3(SYS_PRCTL, 38, 1, 0) && /* PR_SET_NO_NEW_PRIVS */
+	     !sys3(SYS_PRCTL, 22, 2, (long)&program), /* PR_SET_SECCOMP */
+	     "insn: no seccomp");
+}
+
 void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
 {
 	map_data(ro);
@@ -300,8 +357,8 @@ void world_init(const u8 *ro, u32 tls_base, u32 tls_limit)
 	set_tls(tls_base, tls_limit);
 	catch_signals();
 	capture_frame();
-	if (has_fsgsbase && !world_number("free", 0))
-		need(!sys3(SYS_PRCTL, 22, 1, 0), "insn: no seccomp");
+	if (!world_number("free", 0))
+		give_up_system_calls();
 }
 
 static void load_segments(const struct state *s)
@@ -358,6 +415,7 @@ void world_run(struct state *s)
 	memcpy(start_fp + XSAVE_HEADER, s->xsave + XSAVE_HEADER,
 	       XSAVE_BYTES - XSAVE_HEADER);
 	load_segments(s);
+	runs++;
 	u = enter(&start);
 	store_segments(s);
 	r = &u->mc.r8;
@@ -367,7 +425,8 @@ void world_run(struct state *s)
 	s->rflags = u->mc.flags;
 	s->cs = u->mc.cs;
 	s->ss = u->mc.ss;
-	s->vector = (u32)u->mc.trapno;
+	s->vector = ended_by_tick ? VECTOR_ENDLESS : (u32)u->mc.trapno;
+	ended_by_tick = false;
 	s->error = u->mc.err;
 	s->cr2 = u->mc.cr2;
 	memcpy(s->xsave, u->mc.fpstate, XSAVE_BYTES);

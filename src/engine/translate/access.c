@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * access.c - memory operands: effective address, segment, software TLB.
+ * access.c - memory operands: effective address, segment, software TLB. What
+ * windowed blocks do instead is in reach.c.
  *
  * The check, with flags SAVED, for an access of n bytes:
  *
@@ -87,7 +88,7 @@ static struct cold *cold_add(struct trans *tr, int kind, u8 *from)
 	return c;
 }
 
-static void segment_cold(struct trans *tr, u8 *from, unsigned seg)
+void access_segment_cold(struct trans *tr, u8 *from, unsigned seg)
 {
 	struct cold *c = cold_add(tr, COLD_SEGMENT, from);
 
@@ -120,10 +121,10 @@ void access_segment(struct trans *tr, unsigned seg, unsigned bytes,
 		return;
 	flags_need_saved(tr);
 	emit_gs(e, true, ALU_CMP, T0, may);
-	segment_cold(tr, emit_jcc_fwd(e, CC_B), seg);
+	access_segment_cold(tr, emit_jcc_fwd(e, CC_B), seg);
 	emit_lea(e, true, T1, T0, 0xff, 0, (s32)bytes - 1);
 	emit_gs(e, true, ALU_CMP, T1, may + 8);
-	segment_cold(tr, emit_jcc_fwd(e, CC_A), seg);
+	access_segment_cold(tr, emit_jcc_fwd(e, CC_A), seg);
 	emit_gs(e, false, ALU_ADD, T0, sc + offsetof(struct segcache, base));
 }
 
@@ -139,7 +140,7 @@ static void alignment_check(struct trans *tr, unsigned bytes)
 	emit8(e, 0xf7);
 	emit8(e, 0xc2); /* test $imm32, %r10d */
 	emit32(e, unit - 1);
-	segment_cold(tr, emit_jcc_fwd(e, CC_NE), FAULT_ALIGN);
+	access_segment_cold(tr, emit_jcc_fwd(e, CC_NE), FAULT_ALIGN);
 }
 
 /* T1 = index of the TLB entry for T0. */
@@ -191,6 +192,8 @@ void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 	emit_gs8(e, true, ALU_ADD, T0, T1,
 		 tlb + offsetof(struct tlb, host));
 	tr->flags = FLAGS_SAVED;
+	tr->mem = (struct operand){ .base = T0, .index = NO_INDEX };
+	tr->delta_reg = NO_DELTA;
 	if (!c)
 		return;
 	c->resume = e->p;
@@ -204,11 +207,53 @@ void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 
 void access_operand(struct trans *tr, unsigned bytes, unsigned acc)
 {
+	if (reach_can(tr)) {
+		reach_operand(tr);
+		return;
+	}
 	flags_need_saved(tr);
 	access_offset(tr);
 	if (x87_is_noted(tr->i))
 		x87_note_offset(tr);
 	access_segment(tr, tr->i->seg, bytes, acc);
+	access_check(tr, bytes, acc);
+}
+
+unsigned access_stack_bytes(const struct trans *tr)
+{
+	if (in_long_code(tr))
+		return 8;
+	return tr->key & KEY_STACK32 ? 4 : 2;
+}
+
+/* T0 = RSP + delta as a stack offset. */
+static void stack_offset(struct trans *tr, unsigned from, s32 delta)
+{
+	struct emit *e = &tr->e;
+	unsigned w = access_stack_bytes(tr);
+
+	if (w == 8 && delta == 0)
+		emit_mov(e, T0, from);
+	else
+		emit_lea(e, w == 8, T0, from, 0xff, 0, delta);
+	if (w == 2) {
+		emit8(e, 0x45);
+		emit8(e, 0x0f);
+		emit8(e, 0xb7);
+		emit8(e, 0xd2); /* movzwl %r10w, %r10d */
+	}
+}
+
+void access_stack(struct trans *tr, unsigned from, s32 disp, unsigned bytes,
+		  unsigned acc)
+{
+	if (tr->windowed) {
+		reach_stack(tr, from, disp);
+		return;
+	}
+	flags_need_saved(tr);
+	stack_offset(tr, from, disp);
+	access_segment(tr, X86_SS, bytes, acc);
 	access_check(tr, bytes, acc);
 }
 

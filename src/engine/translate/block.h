@@ -37,7 +37,9 @@ struct block_exit {
 /* What a fault needs to know of each guest instruction of a block. */
 struct insn_meta {
 	u16 guest; /* offset of its first byte from the block's start */
-	u16 flags_saved; /* at its native instruction, flags_ax is good */
+	u8 string; /* META_*, see trans.h */
+	bool flags_saved; /* at its native instruction, flags_ax is good */
+	bool waits_for_x87; /* a pending #MF goes before faults of its operand */
 	u32 host; /* offset of its first host byte in the block */
 };
 
@@ -54,6 +56,13 @@ struct callout {
 	u64 at; /* offset of the instruction from code_base */
 	u64 next; /* offset of what follows */
 	struct x86_insn insn;
+};
+
+/* What of a block lies on one page; see smc.c. */
+struct block_part {
+	struct block_part *next; /* those that begin in the same line */
+	u16 first, last; /* offsets of its bytes in the page */
+	u8 n; /* which of the block's parts */
 };
 
 struct block {
@@ -75,16 +84,23 @@ struct block {
 	gva_t va; /* of the page, when it was translated */
 	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */
 	bool dead;
+	bool windowed; /* memory is reached through windows */
+	u8 softs; /* how often the software TLB had to step in */
 	u8 *poll_exit; /* as executed: leaves at the block's start */
 
 	struct block *hash_next;
-	struct block *page_next[2]; /* in the lists of the code pages */
+	struct block_part part[2];
 	struct list incoming; /* struct block_exit that are chained to us */
 	struct block_exit exits[2];
 	unsigned exit_count;
 	struct insn_meta *meta; /* in order of host address */
 	u16 meta_count;
 };
+
+static inline struct block *block_of(struct block_part *p)
+{
+	return container_of(p - p->n, struct block, part[0]);
+}
 
 static inline u8 *block_entry(const struct block *b, u8 flags, bool poll)
 {

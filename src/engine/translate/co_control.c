@@ -13,12 +13,18 @@ static bool privileged(struct tcpu *t)
 	return !(t->key & (KEY_USER | KEY_CPL12));
 }
 
+static void flush_local(struct tcpu *t)
+{
+	tlb_flush_local(t);
+	window_flush_local(t);
+}
+
 static void control_changed(struct tcpu *t, unsigned change)
 {
 	if (change & X86_CHANGE_TLB_ALL)
 		tlb_flush_all(t);
 	else if (change & X86_CHANGE_TLB)
-		tlb_flush_local(t);
+		flush_local(t);
 	/* SMAP, WP and the like are composed into entries. */
 	if ((change & X86_CHANGE_MODE) && !(change & X86_CHANGE_TLB_ALL))
 		tlb_flush_all(t);
@@ -295,9 +301,11 @@ static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 	else if (type == 2)
 		tlb_flush_all(t);
 	else if (type == 3 || (type == 1 && desc[0] == now))
-		tlb_flush_local(t);
+		flush_local(t);
 	else
 		jc_forget_pcid(t, desc[0]);
+	if (type == 3 || desc[0] != now)
+		window_flush_others(t);
 	return callout_done(t);
 }
 

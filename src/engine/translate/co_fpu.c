@@ -21,6 +21,7 @@
 #define XCOMP_COMPACT BIT64(63)
 
 /* SDM 1 10.5.1 "FXSAVE Area"; offsets in the image. */
+#define FX_FSW 2u
 #define FX_FOP 6u
 #define FX_FIP 8u
 #define FX_FDP 16u
@@ -28,6 +29,7 @@
 #define FX_MXCSR_MASK 28u
 #define FX_XMM 160u
 
+#define FSW_ES 0x80u /* an exception is pending and not masked */
 #define MXCSR_INITIAL 0x1f80u
 
 static u16 get16(const u8 *p)
@@ -130,7 +132,7 @@ enum callout_result fpu_wait(struct tcpu *t)
 	u16 sw;
 
 	__asm__ volatile("fnstsw %0" : "=m"(sw));
-	if (!(sw & 0x80)) /* ES: an exception is pending and not masked */
+	if (!(sw & FSW_ES))
 		return CALLOUT_NEXT;
 	x86_fault_set(&f, X86_MF);
 	return callout_fault(t, &f);
@@ -142,7 +144,8 @@ static void clean_legacy(const struct tcpu *t, u8 *img, bool wide)
 {
 	struct x87_pointers p = { .fip = get64(img + FX_FIP),
 				  .fdp = get64(img + FX_FDP),
-				  .fop = get16(img + FX_FOP) };
+				  .fop = get16(img + FX_FOP),
+				  .shown = get16(img + FX_FSW) & FSW_ES };
 
 	x87_guest_pointers(t, &p, true);
 	put16(img + FX_FOP, p.fop);
@@ -340,6 +343,8 @@ static enum callout_result co_xrstor(struct tcpu *t, struct callout *c)
 	if (!has_high(t))
 		keep_high(&img, rfbm);
 	fpu_load(&img, rfbm);
+	if (rfbm & XCR0_X87)
+		x87_forget(t);
 	callout_end(t);
 	return CALLOUT_NEXT;
 }
@@ -419,6 +424,7 @@ static enum callout_result co_fxrstor(struct tcpu *t, struct callout *c)
 	else if (!has_high(t))
 		copy_high(&img, &now, XCR0_SSE);
 	__asm__ volatile("fxrstor64 %0" : : "m"(img.legacy));
+	x87_forget(t);
 	callout_end(t);
 	return CALLOUT_NEXT;
 }
@@ -465,7 +471,8 @@ static void clean_env(const struct tcpu *t, u8 *buf)
 				  .fdp = get32(buf + ENV_FDP),
 				  .fop = get16(buf + ENV_FOP),
 				  .fcs = get16(buf + ENV_FCS),
-				  .fds = get16(buf + ENV_FDS) };
+				  .fds = get16(buf + ENV_FDS),
+				  .shown = true };
 
 	x87_guest_pointers(t, &p, false);
 	put32(buf + ENV_FIP, (u32)p.fip);
@@ -496,6 +503,8 @@ static enum callout_result co_fnstenv(struct tcpu *t, struct callout *c)
 	else
 		__asm__ volatile("fnstenv %0" : "=m"(buf));
 	clean_env(t, buf);
+	if (all)
+		x87_forget(t);
 	if (env == 14)
 		narrow_env(buf, n);
 	if (mem_write(t, lin, buf, n, callout_acc(t), &f))
@@ -530,6 +539,7 @@ static enum callout_result co_fldenv(struct tcpu *t, struct callout *c)
 		__asm__ volatile("frstor %0" : : "m"(buf));
 	else
 		__asm__ volatile("fldenv %0" : : "m"(buf));
+	x87_forget(t);
 	callout_end(t);
 	return CALLOUT_NEXT;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * copy.c - an unprivileged instruction as it is, but for the registers that
- * live elsewhere and a memory operand that is at [T0] now.
+ * live elsewhere and a memory operand that is where tr->mem says.
  *
- * Guest R9-R11 pass through T1 (and T0 when there is no memory operand). An
+ * Guest R9-R11 pass through what the memory operand leaves of T0 and T1. An
  * instruction that names more of them than there is scratch borrows a host
  * register which it does not use; that is rare (three-operand BMI).
  */
@@ -57,7 +57,8 @@ struct subst {
 	u8 host[3];
 	u8 acc[3];
 	u8 count;
-	bool has_mem;
+	u8 scratch[2]; /* host registers to be had, best first */
+	u8 scratch_count;
 	int borrowed; /* a host register whose value is in scratch[1], or -1 */
 };
 
@@ -66,10 +67,42 @@ static bool is_gpr(u8 kind)
 	return kind == RK_GPR || kind == RK_GPR8;
 }
 
+/* Which of T0 and T1 the memory operand does not need. T0 comes first: T1
+ * may hold a delta that later instructions use (reach.c). */
+static void subst_init(struct subst *s, const struct operand *mem)
+{
+	*s = (struct subst){ .borrowed = -1 };
+	if (!mem || mem->base != T0)
+		s->scratch[s->scratch_count++] = T0;
+	if (!mem || mem->index != T1)
+		s->scratch[s->scratch_count++] = T1;
+}
+
 static bool is_high_byte(const struct x86_insn *i, u8 kind, u8 reg)
 {
 	return kind == RK_GPR8 && !(i->attr & (IA_REX | IA_VEX)) && reg >= 4 &&
 	       reg < 8;
+}
+
+unsigned copy_stolen(const struct x86_insn *i)
+{
+	bool mem = i->attr & (IA_MEM | IA_MOFFS);
+	u32 m = 0;
+
+	if (is_gpr(i->reg_kind) && host_reg(i->reg) < 0)
+		m |= BIT(i->reg);
+	if (!mem && is_gpr(i->rm_kind) && host_reg(i->rm) < 0)
+		m |= BIT(i->rm);
+	if (is_gpr(i->vvvv_kind) && host_reg(i->vvvv) < 0)
+		m |= BIT(i->vvvv);
+	return (unsigned)__builtin_popcount(m);
+}
+
+bool copy_has_high_byte(const struct x86_insn *i)
+{
+	return is_high_byte(i, i->reg_kind, i->reg) ||
+	       (!(i->attr & (IA_MEM | IA_MOFFS)) &&
+		is_high_byte(i, i->rm_kind, i->rm));
 }
 
 /* All host registers that the instruction may touch, as a mask. */
@@ -93,23 +126,20 @@ static unsigned subst_add(struct trans *tr, struct subst *s, unsigned guest,
 			  unsigned acc)
 {
 	int h = host_reg(guest);
-	unsigned taken = 0;
 
 	if (h >= 0)
 		return (unsigned)h;
-	for (unsigned k = 0; k < s->count; k++) {
+	for (unsigned k = 0; k < s->count; k++)
 		if (s->guest[k] == guest) {
 			s->acc[k] |= (u8)acc;
 			return s->host[k];
 		}
-		taken++;
-	}
 	s->guest[s->count] = (u8)guest;
 	s->acc[s->count] = (u8)acc;
-	if (taken == 0) {
-		h = T1;
-	} else if (taken == 1 && !s->has_mem) {
-		h = T0;
+	if (s->count < s->scratch_count) {
+		h = s->scratch[s->count];
+		if (h == T1)
+			tr->delta_reg = NO_DELTA;
 	} else {
 		u32 m = used_hosts(tr->i, s);
 
@@ -163,8 +193,7 @@ static void emit_imm(struct trans *tr, const struct x86_insn *i)
 
 struct modrm_out {
 	unsigned reg, rm; /* host numbers, 0 to 15 */
-	bool mem; /* at [base] */
-	unsigned base;
+	const struct operand *mem; /* instead of rm, or NULL */
 };
 
 static void emit_modrm(struct trans *tr, const struct modrm_out *m)
@@ -175,19 +204,24 @@ static void emit_modrm(struct trans *tr, const struct modrm_out *m)
 		emit8(e, (u8)(0xc0 | (m->reg & 7) << 3 | (m->rm & 7)));
 		return;
 	}
-	emit8(e, (u8)((m->reg & 7) << 3 | (m->base & 7)));
+	emit_operand(e, m->reg, m->mem);
+}
+
+/* The lower two bits of a REX prefix. */
+static u8 rm_rex(const struct modrm_out *m)
+{
+	return m->mem ? operand_rex(m->mem) : (u8)(m->rm >> 3);
 }
 
 static void emit_vex(struct trans *tr, const struct x86_insn *i,
 		     const struct modrm_out *m, unsigned vvvv)
 {
 	struct emit *e = &tr->e;
-	unsigned rm = m->mem ? m->base : m->rm;
+	u8 xb = rm_rex(m);
 	u8 pp = i->pp == 0x66 ? 1 : i->pp == 0xf3 ? 2 : i->pp == 0xf2 ? 3 : 0;
 
 	emit8(e, 0xc4);
-	emit8(e, (u8)((m->reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) |
-		      i->map));
+	emit8(e, (u8)((m->reg & 8 ? 0 : 0x80) | (~xb & 3) << 5 | i->map));
 	emit8(e, (u8)((i->rex & REX_W ? 0x80 : 0) | (~vvvv & 15) << 3 |
 		      (i->attr & IA_VL256 ? 4 : 0) | pp));
 	emit8(e, i->opcode);
@@ -238,11 +272,9 @@ static void emit_legacy(struct trans *tr, const struct x86_insn *i,
 	} else if (i->attr & IA_MOFFS) {
 		/* A0-A3 become MOV with a modrm byte. */
 		opcode = (u8)((opcode & 1) | (opcode & 2 ? 0x88 : 0x8a));
-		rex |= (u8)((m->base >> 3) | (m->reg >> 3) << 2);
+		rex |= (u8)(rm_rex(m) | (m->reg >> 3) << 2);
 	} else if (i->attr & IA_MODRM) {
-		unsigned rm = m->mem ? m->base : m->rm;
-
-		rex |= (u8)((rm >> 3) | (m->reg >> 3) << 2);
+		rex |= (u8)(rm_rex(m) | (m->reg >> 3) << 2);
 		force_rex = !no_rex &&
 			    ((i->reg_kind == RK_GPR8 && m->reg >= 4) ||
 			     (i->rm_kind == RK_GPR8 && !m->mem && m->rm >= 4));
@@ -287,16 +319,18 @@ void copy_insn(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 	bool mem = (i->attr & (IA_MEM | IA_MOFFS)) != 0;
-	struct subst s = { .has_mem = mem, .borrowed = -1 };
-	struct modrm_out m = { .reg = i->reg, .rm = i->rm, .mem = mem,
-			       .base = T0 };
+	static const struct operand at_rdi = { .base = X86_RDI,
+					       .index = NO_INDEX };
+	struct modrm_out m = { .reg = i->reg, .rm = i->rm,
+			       .mem = mem ? &tr->mem : NULL };
 	unsigned vvvv = i->vvvv, opreg = i->reg;
-	bool high = is_high_byte(i, i->reg_kind, i->reg) ||
-		    (!mem && is_high_byte(i, i->rm_kind, i->rm));
+	bool high = copy_has_high_byte(i);
 	bool swap = false, swap_rsp = false;
+	struct subst s;
 
 	if (emit_reencoded(tr, i) || emit_vzero(tr, i))
 		return;
+	subst_init(&s, m.mem);
 	if (!high) {
 		if (is_gpr(i->reg_kind)) {
 			m.reg = subst_add(tr, &s, i->reg, i->reg_acc);
@@ -311,7 +345,7 @@ void copy_insn(struct trans *tr)
 		/* AH and a REX prefix exclude each other: the address has
 		 * to be in a register that needs none. */
 		swap = true;
-		m.base = X86_RDI;
+		m.mem = &at_rdi;
 		emit_rr(&tr->e, true, 0x87, T0, X86_RDI);
 	} else if (i->reg_kind == RK_GPR && i->reg == X86_RSP) {
 		/* MOVZX ESP, AH: the same for guest RSP's home. */

@@ -77,8 +77,12 @@ void debug_update(struct tcpu *t)
 	d->armed = d->code | d->data | d->io;
 	TRACE(CPU, "debug: dr7 %llx, armed %x", (unsigned long long)s->dr7,
 	      d->armed);
-	if (d->armed || was_armed)
+	if (d->armed || was_armed) {
 		tlb_flush_all(t); /* and the jump caches */
+		/* Whether windows may be used goes into the key. */
+		for (unsigned n = 0; n < JC_COUNT; n++)
+			t->jc_key[n] = ~0u;
+	}
 }
 
 /*
@@ -120,7 +124,6 @@ bool debug_before(struct tcpu *t, bool alone, bool masked)
 		if (s->dr[n] == lin)
 			hits |= (u8)BIT(n);
 	}
-	t->key &= ~KEY_STEPS;
 	if (near || alone)
 		t->key |= KEY_STEPS;
 	if (hits && !masked && !(s->rflags & FLAG_RF)) {

@@ -108,6 +108,52 @@ static inline void emit_rm(struct emit *e, bool w, u8 op, unsigned reg,
 		emit32(e, (u32)disp);
 }
 
+/* A memory operand: base + index + disp. */
+struct operand {
+	u8 base;
+	u8 index; /* or NO_INDEX */
+	s32 disp;
+};
+#define NO_INDEX 0xff
+
+/* ModRM, SIB and displacement for it. */
+static inline void emit_operand(struct emit *e, unsigned reg,
+				const struct operand *m)
+{
+	bool sib = m->index != NO_INDEX || (m->base & 7) == 4;
+	unsigned mod = m->disp == 0 && (m->base & 7) != 5 ? 0 :
+		       m->disp == (s8)m->disp		  ? 1 :
+							    2;
+
+	emit8(e, (u8)(mod << 6 | (reg & 7) << 3 | (sib ? 4 : m->base & 7)));
+	if (sib)
+		emit8(e, (u8)((m->index == NO_INDEX ? 4 : m->index & 7) << 3 |
+			      (m->base & 7)));
+	if (mod == 1)
+		emit8(e, (u8)m->disp);
+	else if (mod == 2)
+		emit32(e, (u32)m->disp);
+}
+
+/* The bits of a REX prefix that it needs. */
+static inline u8 operand_rex(const struct operand *m)
+{
+	return (u8)((m->index == NO_INDEX ? 0 : m->index >> 3) << 1 |
+		    m->base >> 3);
+}
+
+/* op reg, operand */
+static inline void emit_om(struct emit *e, bool w, u8 op, unsigned reg,
+			   const struct operand *m)
+{
+	u8 rex = (u8)(0x40 | w << 3 | (reg >> 3 & 1) << 2 | operand_rex(m));
+
+	if (rex != 0x40)
+		emit8(e, rex);
+	emit8(e, op);
+	emit_operand(e, reg, m);
+}
+
 /* op reg, %gs:disp */
 static inline void emit_gs(struct emit *e, bool w, u8 op, unsigned reg,
 			   u32 disp)
@@ -274,6 +320,29 @@ static inline void emit_land_at(struct emit *e, u8 *after, const u8 *target)
 
 	if (e->p <= e->end)
 		__builtin_memcpy(after - 4, &d, 4);
+}
+
+/* JRCXZ forward, over 127 bytes at most: it looks at no flags. */
+static inline u8 *emit_jrcxz(struct emit *e)
+{
+	emit8(e, 0xe3);
+	emit8(e, 0);
+	return e->p;
+}
+
+static inline void emit_jrcxz_land(struct emit *e, u8 *after)
+{
+	BUG_ON(e->p - after > 127);
+	if (e->p <= e->end)
+		after[-1] = (u8)(e->p - after);
+}
+
+/* NOT, too, touches none. */
+static inline void emit_not(struct emit *e, unsigned reg)
+{
+	emit_rex(e, true, 0, 0, reg);
+	emit8(e, 0xf7);
+	emit8(e, (u8)(0xd0 | (reg & 7)));
 }
 
 /* To a place already known, as executed. */

@@ -36,10 +36,12 @@ struct segment {
 	struct arena_chunk *arena;
 };
 
-/* A guest page that holds translated code. */
+/* A guest page that holds translated code, in lines of 64 bytes. */
 struct code_page {
-	struct block *blocks; /* by page_next[0 or 1] */
-	u64 lines; /* bit n: 64 bytes at n * 64 hold translated code */
+	struct block_part *parts[64]; /* by the line that they begin in */
+	unsigned count; /* ... all of them */
+	unsigned reach; /* lines that one of them extends over, less one */
+	u64 lines; /* bit n: line n holds translated code */
 	gva_t va; /* where a kernel runs it, if .kernel */
 	bool kernel;
 	bool aliased; /* ... in several places */
@@ -49,20 +51,20 @@ struct code_page {
 
 /* Shared code in the cache; addresses as executed. */
 struct stubs {
-	u8 *enter; /* C: enter(t, pc), to an entry for flags SAVED */
-	u8 *enter_host; /* ... for flags in EFLAGS */
+	u8 *enter; /* C: enter(t, pc), to any entry */
 	u8 *leave; /* to the C caller of enter; registers are in x86 */
 	u8 *callout; /* T0: struct callout; returns, or leaves */
 	u8 *exit_host, *exit_saved; /* T0: struct block_exit */
 	u8 *poll_host, *poll_saved; /* T0: struct block */
 	/* T0: target address (jump_miss: plus the generation), flags SAVED */
 	u8 *jump_miss, *jump_plain;
+	u8 *jump_miss_host; /* the same with flags in EFLAGS */
 	u8 *jump_invalid; /* what a jump cache entry of tag 0 leads to */
 	/* A return that is not to where the shadow stack says. */
-	u8 *ret_miss[MMU_COUNT];
+	u8 *ret_miss[JC_COUNT], *ret_miss_host[JC_COUNT];
 	u8 *ret; /* a plain one */
-	u8 *syscall, *sysret; /* see syscall.c */
-	u8 *shadow_empty[MMU_COUNT];
+	u8 *syscall[2], *sysret[2]; /* [1]: user code in windows */ /* see syscall.c */
+	u8 *shadow_empty[JC_COUNT];
 	/* Finish a write that was done on the bounce buffer. */
 	u8 *commit_host, *commit_saved;
 	/* TLB misses: T0 = gva - tag, T1 = index; by kind of access. */
@@ -79,6 +81,7 @@ struct engine {
 	struct host_code code;
 	u64 rw_offset; /* writable view minus executable view */
 	struct stubs stubs;
+	struct windows *windows; /* NULL: none */
 	struct segment seg[CACHE_SEGMENTS];
 	unsigned current;
 	u64 epoch; /* counts evictions */
@@ -148,6 +151,7 @@ void link_disable_entries(struct engine *e, struct block *b);
 /* --- smc.c --- translated code and the pages it came from */
 bool smc_track(struct tcpu *t, struct block *b);
 void smc_forget(struct engine *e, struct block *b);
+void smc_drop(struct tcpu *t, struct block *b);
 /* Drops blocks that [gpa, gpa + len) overlaps; returns how many. */
 unsigned smc_written(struct tcpu *t, gpa_t gpa, u64 len);
 void smc_foreign(void *engine, gpa_t gpa, u64 len); /* any thread */
@@ -160,19 +164,19 @@ static inline bool smc_is_code(const struct engine *e, gpa_t gpa)
 /* --- stubs.c --- */
 int stubs_make(struct engine *e);
 
-/* --- flow.c --- */
+/* --- flow.c --- @n: which jump cache */
 struct emit;
-u8 *flow_find(struct emit *e, enum mmu_index mmu);
-void flow_to_found(struct emit *e, enum mmu_index mmu, u8 op);
+u8 *flow_find(struct emit *e, unsigned n);
+void flow_to_found(struct emit *e, unsigned n, u8 op);
 /* Both, by way of C if it is not there: a jump. */
-void flow_lookup(struct emit *e, const struct stubs *stubs,
-		 enum mmu_index mmu);
+void flow_lookup(struct emit *e, const struct stubs *stubs, unsigned n);
+void flow_lookup_host(struct emit *e, const struct stubs *stubs, unsigned n);
 
 /* --- syscall.c --- */
 /* STAR, SFMASK, EFER or CR4 has changed. */
 void fastcall_update(struct tcpu *t);
-u8 *stub_syscall(struct emit *e, const struct stubs *s);
-u8 *stub_sysret(struct emit *e, const struct stubs *s);
+u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel);
+u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
 
 /* --- strings.c --- */
 u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
@@ -202,7 +206,7 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 /* Where the block for @va is entered, or 0; sets t->code_base. */
 u64 jc_find(struct tcpu *t, gva_t va);
 void jc_drop(struct tcpu *t, gva_t va); /* the entry for @va, if any */
-void jc_flush(struct tcpu *t, enum mmu_index mmu);
+void jc_flush(struct tcpu *t, unsigned n);
 /* Before code is overwritten, and at the start. */
 void jc_clear(struct tcpu *t);
 void jc_flush_all(struct tcpu *t);
@@ -217,22 +221,30 @@ void jc_note(struct tcpu *t, gva_t va, bool global);
 void jc_switch(struct tcpu *t, u64 to, bool keep);
 /* INVPCID, for a PCID that is not the current one. */
 void jc_forget_pcid(struct tcpu *t, u64 pcid);
-/* MIRRORS: flow_find. Code of one program differs in few low bits. */
-#define JC_HASH_FACTOR 0x1e3779b1
-#define JC_HASH_SHIFT 26
-static inline u32 jc_index(const struct tcpu *t, enum mmu_index mmu, gva_t va)
+/* MIRRORS: flow_find(), find_keeping_flags(). A tag is the address plus the
+ * generation, and so generations do not displace each other. */
+#define JC_HASH_1 32
+#define JC_HASH_2 12
+static inline u64 jc_rotated(u64 v, unsigned n)
 {
-	u32 hash = (u32)((va * JC_HASH_FACTOR) >> JC_HASH_SHIFT);
+	return v >> n | v << (64 - n);
+}
+static inline u32 jc_index(u64 tag)
+{
+	u64 h = jc_rotated(tag, JC_HASH_1) + tag;
 
-	return (hash + t->jc_salt[mmu] / 4) & (JC_ENTRIES - 1);
+	return (u32)(jc_rotated(h, JC_HASH_2) + tag) & (JC_ENTRIES - 1);
 }
 
 /* --- shadow.c --- */
-void shadow_init(struct tcpu *t);
+bool shadow_init(struct tcpu *t); /* false: no memory */
+void shadow_fini(struct tcpu *t);
+/* Is @h a call that finds no room? Then there is some. */
+bool shadow_is_full(const struct tcpu *t, struct host_fault *h);
 /* Forgets what is on it. */
-void shadow_reset(struct tcpu *t, enum mmu_index mmu);
+void shadow_reset(struct tcpu *t, unsigned n);
 /* In C: t->key is about to become one for @to, from one for @from. */
-void shadow_switch(struct tcpu *t, enum mmu_index from, enum mmu_index to);
+void shadow_switch(struct tcpu *t, unsigned from, unsigned to);
 
 /* --- mem.c --- memory access from C, and the slow ways of generated code */
 int mem_read(struct tcpu *t, gva_t va, void *buf, unsigned len, unsigned acc,

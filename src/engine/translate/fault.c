@@ -7,7 +7,8 @@
  * to the guest instruction. Faults of the host processor in generated code
  * (#DE, #XM, #MF, #GP by alignment, #UD by a missing feature) are the
  * guest's: the signal handler only notes them and makes the interrupted
- * thread return to run(), which delivers.
+ * thread return to run(), which delivers. So are page faults of windowed
+ * blocks, unless the page has yet to be brought into its window.
  */
 #include "base/trace.h"
 #include "engine/translate/debug.h"
@@ -15,7 +16,11 @@
 #include "engine/translate/engine.h"
 #include "engine/translate/gs.h"
 #include "engine/translate/key.h"
+#include "engine/translate/trans.h"
 #include "x86/system.h"
+
+/* A block whose accesses fail in windows so often is better off without. */
+#define SOFTS_MAX 4
 
 /*
  * The host calls one handler for the whole process; this is how it finds the
@@ -99,23 +104,6 @@ void fault_locate(struct tcpu *t, const u8 *pc, unsigned insn)
 	set_rip(t, b, b->meta[insn].guest);
 }
 
-/* Would the instruction have waited for x87 exceptions before its access? */
-static bool waits_for_x87(const struct tcpu *t, const struct block *b,
-			  unsigned insn)
-{
-	gpa_t gpa = b->gpa + b->meta[insn].guest;
-	unsigned avail = (unsigned)(PAGE_SIZE - (gpa & ~PAGE_MASK));
-	const u8 *p = gmem_hva(&t->e->vm->mem, gpa, avail);
-	struct x86_insn i;
-
-	if (!p || x86_decode(p, avail, key_code_size(t->key), &i))
-		return false;
-	/* FNSTCW and FNSTSW do not. */
-	return (i.attr & IA_MMX) ||
-	       ((i.attr & IA_X87) &&
-		!((i.opcode == 0xd9 || i.opcode == 0xdd) && i.reg == 7));
-}
-
 static bool x87_is_pending(const struct tcpu *t)
 {
 	u16 sw = 0;
@@ -132,7 +120,7 @@ void fault_in_block(struct tcpu *t, const u8 *pc, unsigned insn,
 
 	fault_locate(t, pc, insn);
 	if (unlikely(x87_is_pending(t)) &&
-	    waits_for_x87(t, cache_find(t->e, pc), insn)) {
+	    cache_find(t->e, pc)->meta[insn].waits_for_x87) {
 		x86_fault_set(&mf, X86_MF);
 		f = &mf;
 	}
@@ -181,39 +169,127 @@ static bool is_guests(const struct host_fault *h)
 	}
 }
 
+/* MOVS or STOS, interrupted: back from the windows. See reach_string.c. */
+static void take_string(struct tcpu *t, u8 string, const struct host_fault *h)
+{
+	u64 *gpr = t->v.x86.gpr;
+
+	gpr[X86_RDI] -= h->gpr[T0];
+	if (string == META_MOVS)
+		gpr[X86_RSI] -= h->gpr[T1] + t->df_poison;
+	else
+		gpr[X86_RDI] -= t->df_poison;
+	/* SYSCALL may have cleared DF since. */
+	t->df_poison = t->v.x86.rflags & FLAG_DF ? DF_POISON : 0;
+}
+
+/* The guest's state as the instruction of @m began, from the host's. */
+static void take_state(struct tcpu *t, const struct block *b,
+		       const struct insn_meta *m, const struct host_fault *h)
+{
+	struct x86_state *s = &t->v.x86;
+
+	for (unsigned r = 0; r < 16; r++)
+		if (r != X86_RSP && (r < X86_R9 || r > X86_R11))
+			s->gpr[r] = h->gpr[r];
+	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP];
+	if (m->string)
+		take_string(t, m->string, h);
+	if (!m->flags_saved)
+		t->flags_ax = flags_to_ax(h->rflags);
+	set_rip(t, b, m->guest);
+}
+
+/* The instruction begins again, alone, by the software TLB. */
+static void begin_soft(struct tcpu *t, struct block *b)
+{
+	t->stats.window_softs++;
+	t->debug.alone = true;
+	t->soft_once = true;
+	__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
+	if (++b->softs == SOFTS_MAX && !b->dead) {
+		window_make_soft(t->e->windows, b->gpa);
+		smc_drop(t, b);
+	}
+}
+
+/* What an access through a window may raise: #SS, too, for RBP as a base
+ * means the stack. */
+static bool is_windows(const struct host_fault *h)
+{
+	return h->vector == X86_PF || h->vector == X86_GP ||
+	       h->vector == X86_SSEG;
+}
+
+static enum window_answer string_in_window(struct tcpu *t,
+					   struct host_fault *h)
+{
+	bool write = h->error & PF_W;
+	unsigned delta = write ? T0 : T1;
+	u64 before = h->gpr[delta];
+	enum window_answer a = window_fault(t, h, delta, &t->fault);
+
+	h->gpr[write ? X86_RDI : X86_RSI] += h->gpr[delta] - before;
+	return a;
+}
+
+/*
+ * In a windowed block: a page that is not in the window yet, or what the
+ * software TLB will tell apart. True: run the host's instruction again.
+ */
+static bool in_window(struct tcpu *t, struct block *b,
+		      const struct insn_meta *m, struct host_fault *h)
+{
+	enum window_answer a = WINDOW_SOFT;
+
+	if (h->vector == X86_PF)
+		a = m->string ? string_in_window(t, h) :
+				window_fault(t, h, T1, &t->fault);
+	if (a == WINDOW_AGAIN)
+		return true;
+	take_state(t, b, m, h);
+	if (a == WINDOW_FAULT)
+		t->fault_pending = true;
+	else
+		begin_soft(t, b);
+	return false;
+}
+
 bool fault_host(struct host_fault *h)
 {
 	const u8 *pc = (const u8 *)(uintptr_t)h->pc;
 	struct engine *e = engine_of(pc);
 	const struct insn_meta *m;
-	const struct block *b;
-	struct x86_state *s;
+	struct block *b;
 	struct tcpu *t;
 
-	if (!e || !is_guests(h))
+	if (!e)
 		return false;
-	__asm__ volatile("mov %%gs:%c1, %0"
-			 : "=r"(t)
-			 : "i"(offsetof(struct tcpu, self)));
 	b = cache_find(e, pc);
 	m = b ? find_meta(b, pc) : NULL;
 	if (!m)
 		return false;
-	s = &t->v.x86;
-	for (unsigned r = 0; r < 16; r++)
-		if (r != X86_RSP && (r < X86_R9 || r > X86_R11))
-			s->gpr[r] = h->gpr[r];
-	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP];
-	if (!m->flags_saved)
-		t->flags_ax = flags_to_ax(h->rflags);
-	set_rip(t, b, m->guest);
-	t->fault = (struct x86_fault){ .vector = h->vector,
-				       .has_error = h->vector == X86_GP };
-	/* SDM 3A 2.5 "Control Registers": OSXMMEXCPT */
-	if (h->vector == X86_XM && !(s->cr4 & CR4_OSXMMEXCPT))
-		t->fault.vector = X86_UD;
-	t->fault_pending = true;
-	t->shadow_rsp = h->sp;
+	__asm__ volatile("mov %%gs:%c1, %0"
+			 : "=r"(t)
+			 : "i"(offsetof(struct tcpu, self)));
+	if (shadow_is_full(t, h))
+		return true;
+	if (b->windowed && is_windows(h)) {
+		if (in_window(t, b, m, h))
+			return true;
+	} else if (is_guests(h)) {
+		take_state(t, b, m, h);
+		t->fault = (struct x86_fault){ .vector = h->vector,
+					       .has_error = h->vector ==
+							    X86_GP };
+		/* SDM 3A 2.5 "Control Registers": OSXMMEXCPT */
+		if (h->vector == X86_XM &&
+		    !(t->v.x86.cr4 & CR4_OSXMMEXCPT))
+			t->fault.vector = X86_UD;
+		t->fault_pending = true;
+	} else {
+		return false;
+	}
 	h->pc = (u64)(uintptr_t)e->stubs.leave;
 	return true;
 }

@@ -24,9 +24,28 @@ void flow_code_address(struct trans *tr, unsigned reg, s32 off)
 	}
 }
 
-static u32 jc_at(enum mmu_index mmu)
+static u32 jc_at(unsigned n)
 {
-	return GS(jc[0]) + mmu * (u32)sizeof(((struct tcpu *)0)->jc[0]);
+	return GS(jc[0]) + n * (u32)sizeof(((struct tcpu *)0)->jc[0]);
+}
+
+/* rorx $count, from, to: no flags. */
+static void emit_rorx(struct emit *e, unsigned to, unsigned from, u8 count)
+{
+	emit8(e, 0xc4);
+	emit8(e, (u8)((to & 8 ? 0 : 0x80) | 0x40 | (from & 8 ? 0 : 0x20) | 3));
+	emit8(e, 0xfb);
+	emit8(e, 0xf0);
+	emit8(e, (u8)(0xc0 | (to & 7) << 3 | (from & 7)));
+	emit8(e, count);
+}
+
+/* Sets code_base to that of the entry found. */
+static void found(struct emit *e, u32 jc)
+{
+	emit_gs8(e, true, OP_MOV, T0, T1,
+		 jc + offsetof(struct jc_entry, code_base));
+	emit_gs(e, true, OP_STORE, T0, GS(code_base));
 }
 
 /*
@@ -35,36 +54,60 @@ static u32 jc_at(enum mmu_index mmu)
  * Returns the jump that is taken if it is not there, T0 plus the generation
  * then.
  */
-u8 *flow_find(struct emit *e, enum mmu_index mmu)
+u8 *flow_find(struct emit *e, unsigned n)
 {
-	u32 jc = jc_at(mmu);
+	u32 jc = jc_at(n);
 	u8 *miss;
 
-	/* imul $factor, %r10, %r11; shr $24, %r11 */
-	emit8(e, 0x4d);
-	emit8(e, 0x69);
-	emit8(e, 0xda);
-	emit32(e, JC_HASH_FACTOR);
-	emit8(e, 0x49);
-	emit8(e, 0xc1);
-	emit8(e, 0xeb);
-	emit8(e, JC_HASH_SHIFT - 2);
-	emit_gs(e, false, ALU_ADD, T1, GS(jc_salt[0]) + 4 * (u32)mmu);
-	emit_ri(e, false, 4, T1, (JC_ENTRIES - 1) << 2);
-	emit_gs(e, true, ALU_ADD, T0, GS(jc_generation[0]) + 8 * (u32)mmu);
+	emit_gs(e, true, ALU_ADD, T0, GS(jc_generation[0]) + 8 * n);
+	emit_mov(e, T1, T0);
+	emit_shift(e, true, 1, T1, JC_HASH_1); /* ror */
+	emit_rr(e, true, ALU_ADD, T1, T0);
+	emit_shift(e, true, 1, T1, JC_HASH_2);
+	emit_rr(e, true, ALU_ADD, T1, T0);
+	emit_ri(e, false, 4, T1, JC_ENTRIES - 1);
+	emit_shift(e, false, 4, T1, 2);
 	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
 	miss = emit_jcc_fwd(e, CC_NE);
-	emit_gs8(e, true, OP_MOV, T0, T1,
-		 jc + offsetof(struct jc_entry, code_base));
-	emit_gs(e, true, OP_STORE, T0, GS(code_base));
+	found(e, jc);
+	return miss;
+}
+
+/* The same with flags in EFLAGS, and staying there. */
+static u8 *find_keeping_flags(struct emit *e, unsigned n)
+{
+	/* pdep %gs:jc_index_mask, %r11, %r11 */
+	static const u8 pdep[] = { 0x65, 0xc4, 0x62, 0xa3, 0xf5, 0x1c, 0x25 };
+	u32 jc = jc_at(n);
+	u8 *hit, *miss;
+
+	emit_gs(e, true, OP_STORE, X86_RCX, GS(scratch[1]));
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(jc_generation[0]) + 8 * n);
+	emit_lea(e, true, T0, T0, X86_RCX, 0, 0);
+	emit_rorx(e, T1, T0, JC_HASH_1);
+	emit_lea(e, true, T1, T1, T0, 0, 0);
+	emit_rorx(e, T1, T1, JC_HASH_2);
+	emit_lea(e, true, T1, T1, T0, 0, 0);
+	for (unsigned k = 0; k < sizeof(pdep); k++)
+		emit8(e, pdep[k]);
+	emit32(e, GS(jc_index_mask));
+	emit_gs8(e, true, OP_MOV, X86_RCX, T1,
+		 jc + offsetof(struct jc_entry, minus_tag));
+	emit_lea(e, true, X86_RCX, X86_RCX, T0, 0, 0);
+	hit = emit_jrcxz(e);
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
+	miss = emit_jmp_fwd(e);
+	emit_jrcxz_land(e, hit);
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
+	found(e, jc);
 	return miss;
 }
 
 /* Goes to what flow_find() has found. @op: 4 for JMP, 2 for CALL (FF /op); or
  * OP_MOV into T0. */
-void flow_to_found(struct emit *e, enum mmu_index mmu, u8 op)
+void flow_to_found(struct emit *e, unsigned n, u8 op)
 {
-	u32 host = jc_at(mmu) + (u32)offsetof(struct jc_entry, host);
+	u32 host = jc_at(n) + (u32)offsetof(struct jc_entry, host);
 
 	if (op == OP_MOV)
 		emit_gs8(e, true, OP_MOV, T0, T1, host);
@@ -72,13 +115,20 @@ void flow_to_found(struct emit *e, enum mmu_index mmu, u8 op)
 		emit_gs8(e, false, 0xff, op, T1, host);
 }
 
-void flow_lookup(struct emit *e, const struct stubs *stubs,
-		 enum mmu_index mmu)
+void flow_lookup(struct emit *e, const struct stubs *stubs, unsigned n)
 {
-	u8 *miss = flow_find(e, mmu);
+	u8 *miss = flow_find(e, n);
 
 	emit_land_at(e, miss, stubs->jump_miss);
-	flow_to_found(e, mmu, 4);
+	flow_to_found(e, n, 4);
+}
+
+void flow_lookup_host(struct emit *e, const struct stubs *stubs, unsigned n)
+{
+	u8 *miss = find_keeping_flags(e, n);
+
+	emit_land_at(e, miss, stubs->jump_miss_host);
+	flow_to_found(e, n, 4);
 }
 
 /* No chaining, and C looks after each instruction. */
@@ -87,14 +137,35 @@ static bool is_stepping(const struct trans *tr)
 	return tr->key & KEY_ALONE;
 }
 
+/* Flags are where they have to be when the block is left by a jump, call or
+ * return to anywhere. */
+static void flags_to_leave(struct trans *tr)
+{
+	if (key_flags(tr->key) == FLAGS_HOST)
+		flags_need_host(tr);
+	else
+		flags_need_saved(tr);
+	tr->flags = key_flags(tr->key);
+}
+
+static void lookup(struct trans *tr)
+{
+	if (key_flags(tr->key) == FLAGS_HOST)
+		flow_lookup_host(&tr->e, &tr->g->stubs, tr->jc);
+	else
+		flow_lookup(&tr->e, &tr->g->stubs, tr->jc);
+}
+
 void flow_jump_t0(struct trans *tr)
 {
-	flags_need_saved(tr);
 	tr->ended = true;
-	if (is_stepping(tr))
+	if (is_stepping(tr)) {
+		flags_need_saved(tr);
 		emit_jmp(&tr->e, tr->g->stubs.jump_plain);
-	else
-		flow_lookup(&tr->e, &tr->g->stubs, tr->mmu);
+	} else {
+		flags_to_leave(tr);
+		lookup(tr);
+	}
 }
 
 /* The rel32 that a patch will change must not cross an 8-byte boundary. */
@@ -132,8 +203,9 @@ bool flow_is_far(const struct trans *tr)
 
 void flow_far_lookup(struct trans *tr, const struct block_exit *x)
 {
+	trans_set_key(tr, x->key);
 	flow_code_address(tr, T0, x->target);
-	flow_lookup(&tr->e, &tr->g->stubs, key_mmu(x->key));
+	lookup(tr);
 }
 
 /* Records a patchable exit whose rel32 field has just been emitted. */
@@ -164,8 +236,7 @@ void flow_exit(struct trans *tr, s32 target, bool polled)
 			flow_jump_t0(tr);
 			return;
 		}
-		flags_need_saved(tr);
-		tr->flags = FLAGS_SAVED;
+		flags_to_leave(tr);
 		align_field(tr, 1);
 		emit8(&tr->e, 0xe9);
 		emit32(&tr->e, 0);
@@ -176,6 +247,31 @@ void flow_exit(struct trans *tr, s32 target, bool polled)
 	emit8(&tr->e, 0xe9);
 	emit32(&tr->e, 0);
 	exit_record(tr, target, polled);
+}
+
+/* SDM 3A 5.3 "Limit Checking" */
+void flow_check(struct trans *tr, unsigned reg)
+{
+	if (!(tr->key & KEY_LIMIT))
+		return;
+	flags_need_saved(tr);
+	emit_gs(&tr->e, false, ALU_CMP, reg, GS(v.x86.seg[X86_CS].limit));
+	access_segment_cold(tr, emit_jcc_fwd(&tr->e, CC_A), X86_CS);
+	tr->flags = FLAGS_SAVED;
+}
+
+void flow_check_direct(struct trans *tr, s32 target)
+{
+	if (!(tr->key & KEY_LIMIT))
+		return;
+	flow_code_address(tr, T0, target);
+	flow_check(tr, T0);
+}
+
+void flow_jump(struct trans *tr, s32 target)
+{
+	flow_check_direct(tr, target);
+	flow_exit(tr, target, false);
 }
 
 static void cold_add(struct trans *tr, int kind, u8 *from, u8 *resume)
@@ -189,6 +285,58 @@ static void cold_add(struct trans *tr, int kind, u8 *from, u8 *resume)
 						    .resume = resume,
 						    .key = tr->key,
 						    .insn = (u8)tr->n };
+}
+
+/*
+ * Where an indirect jump is, and what it has added to RSP: if its target is
+ * not canonical, it must not have happened. See run.c, jumps_nowhere().
+ */
+void flow_note_jump(struct trans *tr, s32 rsp_moved)
+{
+	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(jump_from),
+		      (u32)rsp_moved << PAGE_SHIFT |
+			      ((u32)tr->at & (PAGE_SIZE - 1)));
+}
+
+/*
+ * A return to T0, unless it is not to where the last call came from. With
+ * flags in EFLAGS the shadow stack holds the complement of the address:
+ * their sum plus one is then 0, and JRCXZ knows.
+ */
+void flow_ret(struct trans *tr, s32 rsp_moved)
+{
+	struct emit *e = &tr->e;
+	u8 *same = NULL, *miss;
+
+	flags_to_leave(tr);
+	if (tr->flags == FLAGS_HOST) {
+		emit_mov(e, T1, X86_RCX);
+		emit_rm(e, true, OP_MOV, X86_RCX, X86_RSP, 8);
+		emit_lea(e, true, X86_RCX, X86_RCX, T0, 0, 1);
+		same = emit_jrcxz(e);
+		emit_mov(e, X86_RCX, T1);
+		miss = emit_jmp_fwd(e);
+		emit_jrcxz_land(e, same);
+		emit_mov(e, X86_RCX, T1);
+	} else {
+		/* cmp 8(%rsp), %r10 */
+		emit_rm(e, true, ALU_CMP, T0, X86_RSP, 8);
+		miss = emit_jcc_fwd(e, CC_NE);
+	}
+	cold_add(tr, COLD_RET, miss, NULL);
+	if (!tr->failed)
+		tr->cold[tr->cold_count - 1].target = rsp_moved;
+	emit8(e, 0xc3);
+	tr->ended = true;
+}
+
+void flow_cold_ret(struct trans *tr, struct cold *c)
+{
+	emit_land(&tr->e, c->from);
+	flow_note_jump(tr, c->target);
+	emit_jmp(&tr->e, key_flags(c->key) == FLAGS_HOST ?
+				 tr->g->stubs.ret_miss_host[key_jc(c->key)] :
+				 tr->g->stubs.ret_miss[key_jc(c->key)]);
 }
 
 /*
@@ -213,19 +361,18 @@ static bool drops_return(struct trans *tr, s32 target)
 }
 
 /*
- * A call: T1 is the guest's return address, which is on its stack already.
+ * A call: @ret is the guest's return address, which is on its stack already.
  * It goes on the shadow stack as well, and the host's own CALL pushes where
  * to go on when the guest returns there: right behind, where the page's
  * address is got back from the return address (T0 then) and the block ends
  * like any other. @indirect: the target is in scratch[0].
  */
-void flow_call(struct trans *tr, s32 target, bool indirect)
+void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 {
 	struct emit *e = &tr->e;
 	bool direct = !indirect && on_page(tr, target);
-	u8 *full, *miss;
+	u8 *miss;
 
-	flags_need_saved(tr);
 	if (is_stepping(tr) || tr->size == X86_CODE16) {
 		if (indirect)
 			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
@@ -238,13 +385,14 @@ void flow_call(struct trans *tr, s32 target, bool indirect)
 		flow_exit(tr, target, false);
 		return;
 	}
-	emit_gs(e, true, ALU_CMP, X86_RSP,
-		GS(shadow[0].limit) + tr->mmu * (u32)sizeof(struct shadow));
-	full = emit_jcc_fwd(e, CC_B);
-	cold_add(tr, COLD_SHADOW, full, full);
+	/* It faults if the shadow stack is full: fault.c empties it. */
+	emit_rm(e, false, OP_MOV, ret == T0 ? T1 : T0, X86_RSP,
+		-(s32)SHADOW_BELOW_BYTES);
+	if (key_flags(tr->key) == FLAGS_HOST)
+		emit_not(e, ret);
 	emit8(e, 0x41);
-	emit8(e, 0x53); /* push %r11 */
-	tr->flags = FLAGS_SAVED;
+	emit8(e, (u8)(0x50 | (ret & 7))); /* push */
+	flags_to_leave(tr);
 	if (direct) {
 		align_field(tr, 1);
 		emit8(e, 0xe8);
@@ -260,11 +408,13 @@ void flow_call(struct trans *tr, s32 target, bool indirect)
 			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
 		else
 			flow_code_address(tr, T0, target);
-		miss = flow_find(e, tr->mmu);
-		flow_to_found(e, tr->mmu, 2);
+		miss = tr->flags == FLAGS_HOST ?
+			       find_keeping_flags(e, tr->jc) :
+			       flow_find(e, tr->jc);
+		flow_to_found(e, tr->jc, 2);
 		cold_add(tr, COLD_CALL, miss, e->p);
 	}
-	/* The guest has returned; flags are SAVED. */
+	/* The guest has returned; flags are as they were left. */
 	emit_rm(e, true, OP_LEA, T1, T0, -tr->next);
 	emit_gs(e, true, OP_STORE, T1, GS(code_base));
 	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 8);
@@ -276,8 +426,7 @@ void flow_cold_far(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
 	tr->flags = c->flags;
-	tr->key = c->key;
-	tr->mmu = key_mmu(c->key);
+	trans_set_key(tr, c->key);
 	flow_exit(tr, c->target, false);
 }
 
@@ -332,17 +481,9 @@ static u16 saved_mask(enum x86_cc cc)
 void flow_cold_call(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
-	emit_call(&tr->e, tr->g->stubs.jump_miss);
-	emit_jmp(&tr->e, c->resume + tr->e.to_rx);
-}
-
-/* The shadow stack is full: forget it, from its base on. */
-void flow_cold_shadow(struct trans *tr, struct cold *c)
-{
-	emit_land(&tr->e, c->from);
-	emit_gs(&tr->e, true, OP_MOV, X86_RSP,
-		GS(shadow[0].base) +
-			key_mmu(c->key) * (u32)sizeof(struct shadow));
+	emit_call(&tr->e, key_flags(c->key) == FLAGS_HOST ?
+				  tr->g->stubs.jump_miss_host :
+				  tr->g->stubs.jump_miss);
 	emit_jmp(&tr->e, c->resume + tr->e.to_rx);
 }
 
@@ -357,7 +498,16 @@ void flow_jcc(struct trans *tr)
 	u16 mask = saved_mask(cc);
 	s32 target = branch_target(tr);
 
-	if (tr->flags == FLAGS_SAVED && mask) {
+	if (tr->key & KEY_LIMIT) {
+		u8 *not_taken;
+
+		flags_need_saved(tr);
+		flags_need_host(tr);
+		not_taken = emit_jcc_fwd(&tr->e, cc ^ 1);
+		flow_jump(tr, target);
+		emit_land(&tr->e, not_taken);
+		tr->flags = FLAGS_BOTH;
+	} else if (tr->flags == FLAGS_SAVED && mask) {
 		struct emit *e = &tr->e;
 
 		/* testw $mask, %gs:flags_ax */
@@ -384,21 +534,18 @@ void flow_loop(struct trans *tr)
 	struct emit *e = &tr->e;
 	s32 target = branch_target(tr);
 	u8 flags = tr->flags;
-	u8 *zero;
+	u8 *zero, *other;
 
 	if (tr->i->opcode == 0xe2)
 		emit_lea(e, tr->i->adsize == 8, X86_RCX, X86_RCX, 0xff, 0, -1);
 	if (tr->i->adsize == 4)
 		emit8(e, 0x67);
-	emit8(e, 0xe3);
-	emit8(e, 0); /* filled below */
-	zero = e->p;
-	/* RCX is not zero. */
-	flow_exit(tr, tr->i->opcode == 0xe2 ? target : tr->next, true);
-	if (e->p - zero > 127)
-		tr->failed = true;
-	else if (zero <= e->end)
-		zero[-1] = (u8)(e->p - zero);
-	tr->flags = flags;
+	zero = emit_jrcxz(e);
+	other = emit_jmp_fwd(e);
+	emit_jrcxz_land(e, zero);
 	flow_exit(tr, tr->i->opcode == 0xe2 ? tr->next : target, true);
+	/* RCX is not zero. */
+	emit_land(e, other);
+	tr->flags = flags;
+	flow_exit(tr, tr->i->opcode == 0xe2 ? target : tr->next, true);
 }

@@ -18,11 +18,13 @@ void fpu_load(const struct fpu_image *img, u64 rfbm);
 struct x87_pointers {
 	u64 fip, fdp;
 	u16 fop, fcs, fds;
+	bool shown; /* what saves them shows them on every processor */
 };
 /* Leads host addresses back to the guest's; @wide: they have 64 bits, not 32.
  * (x87.c) */
 void x87_guest_pointers(const struct tcpu *t, struct x87_pointers *p,
 			bool wide);
+void x87_forget(struct tcpu *t);
 
 /*
  * Waits for x87 exceptions as the instruction that is carried out would. In C

@@ -3,8 +3,8 @@
  * jc.c - jump caches: where indirect jumps, and direct ones to other pages,
  * find their target by virtual address without leaving generated code.
  *
- * One for each MMU index. An entry is good only while its page translation
- * is, so they are emptied as the TLB is; a small Bloom filter of pages spares
+ * One for each MMU index, and one for user code in windows. An entry is good
+ * only while its page translation is, so they are emptied as the TLB is; a small Bloom filter of pages spares
  * most INVLPGs the work.
  *
  * With PCIDs a guest says of most writes of CR3 that nothing is to be dropped.
@@ -13,7 +13,7 @@
  * pages alone does not change with CR3.
  *
  * What is on a shadow stack is good for as long as the jump cache of the same
- * MMU index would be, and is forgotten with it.
+ * index would be, and is forgotten with it.
  */
 #include "base/fmt.h"
 #include "engine/translate/engine.h"
@@ -29,8 +29,12 @@ static unsigned bloom_bit(gva_t va)
 	return (unsigned)h;
 }
 
+static bool is_users(unsigned n)
+{
+	return n == MMU_USER || n == JC_USER_WINDOW;
+}
+
 #define GENERATION BIT64(48)
-#define SALT 0x9e4u
 
 /* Tag 0: an address that has it is led to where a miss goes, too. */
 static void entry_clear(struct tcpu *t, struct jc_entry *j)
@@ -40,16 +44,16 @@ static void entry_clear(struct tcpu *t, struct jc_entry *j)
 	};
 }
 
-static void spaces_forget(struct tcpu *t, enum mmu_index mmu)
+static void spaces_forget(struct tcpu *t, unsigned n)
 {
 	for (unsigned i = 0; i < JC_SPACES; i++)
-		t->jc_space[i].of[mmu].valid = false;
+		t->jc_space[i].of[n].valid = false;
 }
 
-static void entries_clear(struct tcpu *t, enum mmu_index mmu)
+static void entries_clear(struct tcpu *t, unsigned n)
 {
 	for (unsigned i = 0; i < JC_ENTRIES; i++)
-		entry_clear(t, &t->jc[mmu][i]);
+		entry_clear(t, &t->jc[n][i]);
 }
 
 /*
@@ -59,17 +63,16 @@ static void entries_clear(struct tcpu *t, enum mmu_index mmu)
  */
 void jc_clear(struct tcpu *t)
 {
-	for (unsigned m = 0; m < MMU_COUNT; m++) {
+	for (unsigned m = 0; m < JC_COUNT; m++) {
 		entries_clear(t, m);
 		jc_flush(t, m);
 	}
 }
 
-static void set_generation(struct tcpu *t, enum mmu_index mmu, u64 generation)
+static void set_generation(struct tcpu *t, unsigned n, u64 generation)
 {
-	t->jc_generation[mmu] = generation;
-	t->jc_salt[mmu] = (u32)(generation >> 48) * SALT;
-	shadow_reset(t, mmu);
+	t->jc_generation[n] = generation;
+	shadow_reset(t, n);
 }
 
 /*
@@ -77,43 +80,43 @@ static void set_generation(struct tcpu *t, enum mmu_index mmu, u64 generation)
  * in another generation may find that target and run it, where hardware has
  * #GP. Only a guest that does this on purpose can see it.
  */
-static void begin_generation(struct tcpu *t, enum mmu_index mmu)
+static void begin_generation(struct tcpu *t, unsigned n)
 {
-	t->jc_last_generation[mmu] += GENERATION;
+	t->jc_last_generation[n] += GENERATION;
 	/* They come back after all have been used. */
-	if (!t->jc_last_generation[mmu]) {
-		entries_clear(t, mmu);
-		spaces_forget(t, mmu);
+	if (!t->jc_last_generation[n]) {
+		entries_clear(t, n);
+		spaces_forget(t, n);
 	}
-	fill_bytes(t->jc_bloom[mmu], 0, sizeof(t->jc_bloom[mmu]));
-	t->jc_local[mmu] = false;
-	if (mmu != MMU_USER)
+	fill_bytes(t->jc_bloom[n], 0, sizeof(t->jc_bloom[n]));
+	t->jc_local[n] = false;
+	if (!is_users(n))
 		link_far_break(t->e);
-	set_generation(t, mmu, t->jc_last_generation[mmu]);
+	set_generation(t, n, t->jc_last_generation[n]);
 }
 
-void jc_flush(struct tcpu *t, enum mmu_index mmu)
+void jc_flush(struct tcpu *t, unsigned n)
 {
 	t->stats.jump_flushes++;
-	spaces_forget(t, mmu);
-	begin_generation(t, mmu);
+	spaces_forget(t, n);
+	begin_generation(t, n);
 }
 
 void jc_drop(struct tcpu *t, gva_t va)
 {
-	enum mmu_index mmu = key_mmu(t->key);
-	struct jc_entry *j = &t->jc[mmu][jc_index(t, mmu, va)];
+	unsigned n = key_jc(t->key);
+	struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
 
-	if (j->tag == va + t->jc_generation[mmu])
+	if (j->tag == va + t->jc_generation[n])
 		entry_clear(t, j);
 }
 
 u64 jc_find(struct tcpu *t, gva_t va)
 {
-	enum mmu_index mmu = key_mmu(t->key);
-	const struct jc_entry *j = &t->jc[mmu][jc_index(t, mmu, va)];
+	unsigned n = key_jc(t->key);
+	const struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
 
-	if (j->tag != va + t->jc_generation[mmu] || !j->tag)
+	if (j->tag != va + t->jc_generation[n] || !j->tag)
 		return 0;
 	t->code_base = j->code_base;
 	return j->host;
@@ -121,13 +124,13 @@ u64 jc_find(struct tcpu *t, gva_t va)
 
 void jc_flush_all(struct tcpu *t)
 {
-	for (unsigned i = 0; i < MMU_COUNT; i++)
+	for (unsigned i = 0; i < JC_COUNT; i++)
 		jc_flush(t, i);
 }
 
 void jc_flush_local(struct tcpu *t)
 {
-	for (unsigned i = 0; i < MMU_COUNT; i++) {
+	for (unsigned i = 0; i < JC_COUNT; i++) {
 		spaces_forget(t, i);
 		if (t->jc_local[i])
 			jc_flush(t, i);
@@ -145,7 +148,7 @@ void jc_flush_page(struct tcpu *t, gva_t va)
 	/* A block may begin on the page before and end on this. */
 	unsigned bit[2] = { bloom_bit(va), bloom_bit(va - PAGE_SIZE) };
 
-	for (unsigned m = 0; m < MMU_COUNT; m++) {
+	for (unsigned m = 0; m < JC_COUNT; m++) {
 		const u64 *bloom = t->jc_bloom[m];
 
 		for (unsigned i = 0; i < JC_SPACES; i++) {
@@ -179,7 +182,7 @@ static void space_leave(struct tcpu *t)
 		s = &t->jc_space[t->jc_victim++ % JC_SPACES];
 		s->cr3 = t->cr3;
 	}
-	for (unsigned m = 0; m < MMU_COUNT; m++) {
+	for (unsigned m = 0; m < JC_COUNT; m++) {
 		/* What is all global is every space's. */
 		s->of[m].valid = t->jc_local[m];
 		if (!t->jc_local[m])
@@ -193,10 +196,10 @@ static void space_leave(struct tcpu *t)
 
 static void space_enter(struct tcpu *t, const struct jc_space *s)
 {
-	for (unsigned m = 0; s && m < MMU_COUNT; m++) {
+	for (unsigned m = 0; s && m < JC_COUNT; m++) {
 		if (!s->of[m].valid)
 			continue;
-		if (m != MMU_USER)
+		if (!is_users(m))
 			link_far_break(t->e);
 		set_generation(t, m, s->of[m].generation);
 		copy_bytes(t->jc_bloom[m], s->of[m].bloom,
@@ -208,7 +211,7 @@ static void space_enter(struct tcpu *t, const struct jc_space *s)
 void jc_forget_pcid(struct tcpu *t, u64 pcid)
 {
 	for (unsigned i = 0; i < JC_SPACES; i++)
-		for (unsigned m = 0; m < MMU_COUNT; m++)
+		for (unsigned m = 0; m < JC_COUNT; m++)
 			if ((t->jc_space[i].cr3 & CR3_PCID_MASK) == pcid)
 				t->jc_space[i].of[m].valid = false;
 }
@@ -231,26 +234,27 @@ void jc_switch(struct tcpu *t, u64 to, bool keep)
 
 void jc_note(struct tcpu *t, gva_t va, bool global)
 {
-	enum mmu_index mmu = key_mmu(t->key);
+	unsigned n = key_jc(t->key);
 	unsigned bit;
 
 	if (!(t->key & KEY_CODE64))
 		va = (u32)(va + t->v.x86.seg[X86_CS].base);
 	bit = bloom_bit(va);
-	t->jc_bloom[mmu][bit / 64] |= BIT64(bit % 64);
+	t->jc_bloom[n][bit / 64] |= BIT64(bit % 64);
 	if (!global)
-		t->jc_local[mmu] = true;
+		t->jc_local[n] = true;
 }
 
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 {
-	enum mmu_index mmu = key_mmu(t->key);
-	struct jc_entry *j = &t->jc[mmu][jc_index(t, mmu, va)];
+	unsigned n = key_jc(t->key);
+	struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
 
 	jc_note(t, va, global);
 	if ((b->key & KEY_ALONE) || t->e->options.no_chaining)
 		return;
-	j->tag = va + t->jc_generation[mmu];
-	j->host = (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
+	j->tag = va + t->jc_generation[n];
+	j->minus_tag = -j->tag;
+	j->host = (u64)(uintptr_t)block_entry(b, key_flags(b->key), true);
 	j->code_base = va - (b->gpa & ~PAGE_MASK);
 }

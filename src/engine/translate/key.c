@@ -52,6 +52,24 @@ static bool fpu_all_on(const struct x86_state *s)
 	       (s->cr0 & CR0_NE);
 }
 
+u32 key_kernel_windows(const struct engine *e)
+{
+	return e->windows ? KEY_WINDOW : 0;
+}
+
+/* Windows are for 64-bit code whose rights to a page do not depend on more
+ * than it being the user's or not, and on W. */
+static bool may_use_windows(const struct tcpu *t, u32 k)
+{
+	if (!key_kernel_windows(t->e) || t->debug.data ||
+	    (k & (KEY_CODE64 | KEY_ALIGN | KEY_ALONE | KEY_CPL12)) !=
+		    KEY_CODE64)
+		return false;
+	if (k & KEY_USER)
+		return t->window_hot;
+	return !(k & KEY_AC);
+}
+
 static u32 key_of(const struct x86_state *s)
 {
 	u32 k = 0;
@@ -65,16 +83,14 @@ static u32 key_of(const struct x86_state *s)
 	if (!(k & KEY_CODE64)) {
 		if (s->seg[X86_SS].attr & SEG_DB)
 			k |= KEY_STACK32;
+		if (s->seg[X86_CS].limit != 0xffffffff)
+			k |= KEY_LIMIT;
 		if (is_flat_data(&s->seg[X86_DS]) &&
 		    is_flat_data(&s->seg[X86_ES]) &&
 		    is_flat_data(&s->seg[X86_SS]) && is_flat(&s->seg[X86_CS]) &&
 		    (s->seg[X86_CS].attr & SEG_READABLE))
 			k |= KEY_FLAT;
 	}
-	/* IP wraps before it meets the usual limit of 16-bit segments. */
-	if (!(k & KEY_CODE64) && s->seg[X86_CS].limit != 0xffffffff &&
-	    !(s->seg[X86_CS].limit == 0xffff && !(k & KEY_CODE32)))
-		k |= KEY_LIMIT;
 	if (real)
 		k |= KEY_REAL;
 	if (x86_is_real(s))
@@ -99,14 +115,17 @@ void key_update(struct tcpu *t)
 {
 	struct x86_state *s = &t->v.x86;
 	u32 k = key_of(s);
-	enum mmu_index m = key_mmu(k);
-	u64 cs_base;
+	unsigned m;
+	u64 cs;
 
 	if (unlikely(debug_word(s) != t->debug.word))
 		debug_update(t);
 	/* By a task switch; MOV CR3 does this itself. */
 	if (unlikely(s->cr3 != t->cr3))
 		tlb_switch(t, false);
+	if (may_use_windows(t, k))
+		k |= KEY_WINDOW;
+	m = key_jc(k);
 	if (!t->debug.armed)
 		s->rflags &= ~FLAG_RF;
 	if (!(k & KEY_CODE64)) {
@@ -115,12 +134,14 @@ void key_update(struct tcpu *t)
 		for (unsigned i = 0; i < 6; i++)
 			segcache_fill(&t->segcache[i], &s->seg[i], real);
 	}
-	shadow_switch(t, key_mmu(t->key), m);
+	shadow_switch(t, key_jc(t->key), m);
 	t->key = k;
-	cs_base = k & KEY_CODE64 ? 0 : s->seg[X86_CS].base;
-	if (t->jc_key[m] != k || t->jc_cs_base[m] != cs_base) {
+	cs = k & KEY_CODE64 ? 0 :
+			      s->seg[X86_CS].base |
+				      (u64)s->seg[X86_CS].limit << 32;
+	if (t->jc_key[m] != k || t->jc_cs[m] != cs) {
 		jc_flush(t, m);
 		t->jc_key[m] = k;
-		t->jc_cs_base[m] = cs_base;
+		t->jc_cs[m] = cs;
 	}
 }

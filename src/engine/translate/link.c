@@ -75,11 +75,16 @@ void link_far_break(struct engine *e)
 		unlink_exit(e, container_of(p, struct block_exit, far_link));
 }
 
+static void far_break(struct engine *e, struct block *b)
+{
+	for (unsigned i = 0; i < b->exit_count; i++)
+		if (b->exits[i].to && b->exits[i].far)
+			unlink_exit(e, &b->exits[i]);
+}
+
 void link_entered(struct tcpu *t, struct block *b)
 {
-	gpa_t page = b->gpa & PAGE_MASK;
 	struct code_page *p;
-	struct block *k;
 
 	if (b->key & KEY_USER)
 		return;
@@ -91,11 +96,9 @@ void link_entered(struct tcpu *t, struct block *b)
 	if (likely(p->va == t->code_base) || p->aliased)
 		return;
 	p->aliased = true;
-	for (k = p->blocks; k;
-	     k = k->page_next[(k->gpa & PAGE_MASK) == page ? 0 : 1])
-		for (unsigned i = 0; i < k->exit_count; i++)
-			if (k->exits[i].to && k->exits[i].far)
-				unlink_exit(t->e, &k->exits[i]);
+	for (unsigned line = 0; line < ARRAY_SIZE(p->parts); line++)
+		for (struct block_part *k = p->parts[line]; k; k = k->next)
+			far_break(t->e, block_of(k));
 }
 
 void link_break(struct engine *e, struct block *b)

@@ -70,10 +70,6 @@ static bool crosses(struct tcpu *t, gpa_t gpa)
 		       X86_DECODE_SHORT;
 }
 
-/*
- * The block at rip, translated if need be; NULL when a fault was delivered
- * instead or the VM is being killed. *@global: its page is.
- */
 static struct block *find_any_block(struct tcpu *t, bool *global)
 {
 	struct engine *e = t->e;
@@ -116,21 +112,54 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 }
 
 /*
- * The same, if it lies within the code segment. Only in segments with an
- * unusual limit, whose blocks are of one instruction, can its end lie beyond.
+ * The block at rip, translated if need be; NULL when a fault was delivered
+ * instead or the VM is being killed. *@global: its page is. Where an
+ * instruction may lie across the limit of CS, it has a block to itself.
  */
 static struct block *find_block(struct tcpu *t, bool *global)
 {
 	struct block *b = find_any_block(t, global);
 	struct x86_fault f;
 
-	if (b && unlikely(b->key & KEY_LIMIT) &&
+	if (b && unlikely(t->key & KEY_LIMIT) &&
+	    ((t->key & KEY_STEPS) || b->gpa2 != ~0ull) &&
 	    t->v.x86.rip + b->guest_bytes - 1 > t->v.x86.seg[X86_CS].limit) {
 		x86_gp(&f);
 		fetch_fault(t, &f);
 		return NULL;
 	}
 	return b;
+}
+
+/*
+ * With a CS that ends below 4 GiB: is the instruction at rip near its end,
+ * that is, on a page of which a part is outside, or so short of it that it may
+ * reach over? Then it runs alone, and find_block() sees its length.
+ */
+static bool near_limit(const struct tcpu *t)
+{
+	const struct x86_seg *cs = &t->v.x86.seg[X86_CS];
+	u32 at = (u32)(cs->base + t->v.x86.rip);
+	u32 last = (u32)(cs->base + cs->limit);
+
+	if (t->v.x86.rip + X86_INSN_MAX > cs->limit)
+		return true;
+	return (last + 1) & ~PAGE_MASK && !((at ^ last) & PAGE_MASK);
+}
+
+/*
+ * Before an instruction that C leads to: must it be the only one of its block,
+ * for this and that to be looked at? False: a breakpoint struck instead.
+ * @alone, @masked: see debug_before().
+ */
+static bool prepare(struct tcpu *t, bool alone, bool masked)
+{
+	if (likely(!t->debug.armed && !(t->key & KEY_LIMIT)))
+		return true;
+	t->key &= ~KEY_STEPS;
+	if ((t->key & KEY_LIMIT) && near_limit(t))
+		t->key |= KEY_STEPS;
+	return !t->debug.armed || !debug_before(t, alone, masked);
 }
 
 static u64 enter_block(struct tcpu *t, struct block *b)
@@ -156,9 +185,13 @@ u64 run_next(struct tcpu *t)
 	bool global;
 	u64 host;
 
+	if (unlikely(t->soft_once)) {
+		t->soft_once = false;
+		key_update(t);
+	}
 	if (t->v.x86.intr_shadow || must_leave(t))
 		return leave(t);
-	if (unlikely(t->debug.armed) && debug_before(t, false, false))
+	if (!prepare(t, false, false))
 		return leave(t);
 	host = TRACE_ON(EXEC) ? 0 : jc_find(t, t->v.x86.rip);
 	if (host)
@@ -217,20 +250,21 @@ u64 run_poll(struct tcpu *t, struct block *b)
 }
 
 /*
- * A jump out of the code segment faults at the jump; running on out of it, at
- * what would be next. Blocks are of one instruction here, and rip is its.
+ * An indirect jump to a non-canonical address faults at the jump; what it has
+ * done to RSP is undone. Direct jumps leave no note: where one may be what led there, so
+ * near the end of the canonical addresses, it is the fetch that faults.
+ * DEVIATES: a CALL has written below the stack.
  */
-static bool jumps_out(struct tcpu *t, gva_t va)
+static bool jumps_nowhere(struct tcpu *t, gva_t va)
 {
 	struct x86_fault f;
-	struct block *b;
-	bool global;
 
-	if (!(t->key & KEY_LIMIT) || va <= t->v.x86.seg[X86_CS].limit)
+	if (!(t->key & KEY_CODE64) || x86_is_canonical(va) ||
+	    !x86_is_canonical(t->code_base + BIT64(32)) ||
+	    !x86_is_canonical(t->code_base - BIT64(32)))
 		return false;
-	b = find_any_block(t, &global);
-	if (!b || va == (u32)(t->v.x86.rip + b->guest_bytes))
-		return false;
+	t->v.x86.rip = t->code_base + (t->jump_from & ~PAGE_MASK);
+	t->v.x86.gpr[X86_RSP] -= (u64)(s64)((s32)t->jump_from >> PAGE_SHIFT);
 	x86_gp(&f);
 	fault_deliver(t, &f);
 	return true;
@@ -239,7 +273,7 @@ static bool jumps_out(struct tcpu *t, gva_t va)
 u64 run_jump_plain(struct tcpu *t, gva_t va)
 {
 	t->stats.jump_misses++;
-	if (jumps_out(t, va))
+	if (jumps_nowhere(t, va))
 		return run_next(t);
 	set_rip(t, va);
 	if (t->key & KEY_ALONE)
@@ -249,7 +283,7 @@ u64 run_jump_plain(struct tcpu *t, gva_t va)
 
 u64 run_jump(struct tcpu *t, u64 tag)
 {
-	return run_jump_plain(t, tag - t->jc_generation[key_mmu(t->key)]);
+	return run_jump_plain(t, tag - t->jc_generation[key_jc(t->key)]);
 }
 
 u64 run_callout(struct tcpu *t, struct callout *c)
@@ -295,6 +329,8 @@ static bool deliver_interrupt(struct tcpu *t)
 	f.vector = (u8)vector;
 	TRACE(INTR, "vector %u at %llx", f.vector,
 	      (unsigned long long)t->v.x86.rip);
+	if (t->key & KEY_USER)
+		window_tick(t);
 	t->stats.interrupts++;
 	t->v.x86.activity = X86_RUNNING;
 	t->stats.exceptions--; /* counted there, but it is none */
@@ -377,8 +413,10 @@ static void enter_in_shadow(struct tcpu *t)
 
 	t->v.x86.intr_shadow = 0;
 	t->debug.alone = false;
-	if (unlikely(t->debug.armed) && debug_before(t, true, mov_ss))
+	if (!prepare(t, true, mov_ss))
 		return;
+	if (t->soft_once)
+		t->key |= KEY_STEPS;
 	b = find_block(t, &global);
 	if (!b)
 		return;
@@ -387,7 +425,7 @@ static void enter_in_shadow(struct tcpu *t)
 	jc_note(t, t->v.x86.rip, global);
 	(void)enter_block(t, b);
 	enter_code(t,
-		   b->pref == FLAGS_SAVED ? stubs->enter : stubs->enter_host,
+		   stubs->enter,
 		   block_entry(b, b->pref, false));
 }
 
@@ -412,6 +450,8 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->cr3 = v->x86.cr3;
 		tlb_flush_all(t);
 		t->debug = (struct debug){ 0 };
+		t->x87.what = 0;
+		t->x87.operand = 0;
 		fastcall_update(t);
 	}
 	tcpu_set_rflags(t, v->x86.rflags);

@@ -6,94 +6,99 @@
  * Tracked by physical page, so that an alias is caught as well. A code page
  * has no write entry in any TLB; its writes come by mem.c, which calls
  * smc_written() for the exact bytes. Data that merely shares the page costs a
- * slow write, not a retranslation.
+ * slow write, not a retranslation; and what a write costs does not grow with
+ * the code on the page, only with what there is in and just before the lines
+ * that it changes.
  */
 #include "engine/translate/engine.h"
 
-static u64 lines_of(gpa_t gpa, u64 len)
-{
-	unsigned first = (unsigned)(gpa & ~PAGE_MASK) >> 6;
-	unsigned last = (unsigned)((gpa + len - 1) & ~PAGE_MASK) >> 6;
+#define LINE_SHIFT 6
 
+static u64 lines_of(unsigned first, unsigned last)
+{
+	first >>= LINE_SHIFT;
+	last >>= LINE_SHIFT;
 	return (~0ull >> (63 - (last - first))) << first;
 }
 
-/* The part of block @b on page @n (0 or 1) as an address range. */
-static gpa_t block_part(const struct block *b, unsigned n, u64 *len)
+static struct code_page **page_of(struct engine *e, gpa_t gpa)
 {
-	u64 first = PAGE_SIZE - (b->gpa & ~PAGE_MASK);
-
-	if (n == 0) {
-		*len = min_u64(b->guest_bytes, first);
-		return b->gpa;
-	}
-	*len = b->guest_bytes - first;
-	return b->gpa2;
+	return &e->pages[gmem_page_index(&e->vm->mem, gpa)];
 }
 
-static bool track_part(struct tcpu *t, struct block *b, unsigned n)
+static gpa_t part_gpa(const struct block *b, unsigned n)
 {
-	struct engine *e = t->e;
-	u64 len;
-	gpa_t gpa = block_part(b, n, &len);
-	struct code_page **pp = &e->pages[gmem_page_index(&e->vm->mem, gpa)];
+	return n == 0 ? b->gpa : b->gpa2;
+}
 
-	if (!*pp) {
-		*pp = host_alloc(sizeof(**pp));
-		if (!*pp)
+static bool track_part(struct tcpu *t, struct block *b, unsigned n,
+		       unsigned first, unsigned last)
+{
+	gpa_t gpa = part_gpa(b, n);
+	struct code_page **pp = page_of(t->e, gpa), *page = *pp;
+	struct block_part *p = &b->part[n];
+	unsigned line = first >> LINE_SHIFT;
+
+	if (!page) {
+		*pp = page = host_alloc(sizeof(*page));
+		if (!page)
 			return false;
 		tlb_protect(t, gpa);
+		window_protect(t->e, gpa & PAGE_MASK);
 	}
-	b->page_next[n] = (*pp)->blocks;
-	(*pp)->blocks = b;
-	(*pp)->lines |= lines_of(gpa, len);
+	*p = (struct block_part){ .next = page->parts[line],
+				  .first = (u16)first,
+				  .last = (u16)last,
+				  .n = (u8)n };
+	page->parts[line] = p;
+	page->count++;
+	if ((last >> LINE_SHIFT) - line > page->reach)
+		page->reach = (last >> LINE_SHIFT) - line;
+	page->lines |= lines_of(first, last);
 	return true;
 }
 
-bool smc_track(struct tcpu *t, struct block *b)
+static void forget_part(struct engine *e, struct block *b, unsigned n)
 {
-	if (!track_part(t, b, 0))
-		return false;
-	if (b->gpa2 != ~0ull && !track_part(t, b, 1)) {
-		smc_forget(t->e, b);
-		return false;
-	}
-	return true;
-}
+	struct code_page **pp = page_of(e, part_gpa(b, n));
+	struct block_part **p = &(*pp)->parts[b->part[n].first >> LINE_SHIFT];
 
-/* A block's place in the list of a page: which of its two links is used. */
-static struct block **next_on(struct block *b, gpa_t page)
-{
-	return &b->page_next[(b->gpa & PAGE_MASK) == page ? 0 : 1];
-}
-
-static void forget_part(struct engine *e, struct block *b, gpa_t gpa)
-{
-	gpa_t page = gpa & PAGE_MASK;
-	struct code_page **pp = &e->pages[gmem_page_index(&e->vm->mem, page)];
-	struct block **p;
-
-	if (!*pp)
-		return;
-	for (p = &(*pp)->blocks; *p; p = next_on(*p, page))
-		if (*p == b) {
-			*p = *next_on(b, page);
-			break;
-		}
-	if (!(*pp)->blocks) {
+	while (*p != &b->part[n])
+		p = &(*p)->next;
+	*p = (*p)->next;
+	if (!--(*pp)->count) {
 		host_free(*pp);
 		*pp = NULL;
 	}
 }
 
-void smc_forget(struct engine *e, struct block *b)
+bool smc_track(struct tcpu *t, struct block *b)
 {
-	forget_part(e, b, b->gpa);
-	if (b->gpa2 != ~0ull)
-		forget_part(e, b, b->gpa2);
+	unsigned first = (unsigned)(b->gpa & ~PAGE_MASK);
+	unsigned end = first + b->guest_bytes, on_first = end;
+	unsigned page = (unsigned)PAGE_SIZE;
+
+	/* One that is too long counts bytes that were never looked at. */
+	if (b->gpa2 != ~0ull || end > page)
+		on_first = page;
+	if (!track_part(t, b, 0, first, on_first - 1))
+		return false;
+	if (b->gpa2 != ~0ull &&
+	    !track_part(t, b, 1, 0, end > page ? end - page - 1 : 0)) {
+		forget_part(t->e, b, 0);
+		return false;
+	}
+	return true;
 }
 
-static void drop(struct tcpu *t, struct block *b)
+void smc_forget(struct engine *e, struct block *b)
+{
+	forget_part(e, b, 0);
+	if (b->gpa2 != ~0ull)
+		forget_part(e, b, 1);
+}
+
+void smc_drop(struct tcpu *t, struct block *b)
 {
 	link_break(t->e, b);
 	link_disable_entries(t->e, b);
@@ -103,32 +108,52 @@ static void drop(struct tcpu *t, struct block *b)
 	t->stats.invalidated++;
 }
 
-static unsigned page_written(struct tcpu *t, gpa_t gpa, u64 len)
+/* The lines of @among that parts cover which begin in lines @from to @to. */
+static u64 lines_covered(const struct code_page *page, u64 among,
+			 unsigned from, unsigned to)
 {
-	struct engine *e = t->e;
-	struct code_page **pp = &e->pages[gmem_page_index(&e->vm->mem, gpa)];
-	gpa_t page = gpa & PAGE_MASK;
-	unsigned dropped = 0;
-	struct block *b, *next;
 	u64 lines = 0;
 
-	if (!*pp || !((*pp)->lines & lines_of(gpa, len)))
-		return 0;
-	for (b = (*pp)->blocks; b; b = next) {
-		unsigned n = (b->gpa & PAGE_MASK) == page ? 0 : 1;
-		u64 part_len;
-		gpa_t part = block_part(b, n, &part_len);
+	for (unsigned line = from; line <= to; line++)
+		for (const struct block_part *p = page->parts[line]; p;
+		     p = p->next)
+			lines |= lines_of(p->first, p->last);
+	return lines & among;
+}
 
-		next = *next_on(b, page);
-		if (part < gpa + len && gpa < part + part_len) {
-			drop(t, b);
+static unsigned page_written(struct tcpu *t, gpa_t gpa, unsigned len)
+{
+	struct code_page **pp = page_of(t->e, gpa), *page = *pp;
+	unsigned first = (unsigned)(gpa & ~PAGE_MASK), last = first + len - 1;
+	unsigned from = first >> LINE_SHIFT, dropped = 0;
+	u64 gone = 0;
+
+	if (!page || !(page->lines & lines_of(first, last)))
+		return 0;
+	from -= min_u64(from, page->reach);
+	for (unsigned line = from; line <= last >> LINE_SHIFT; line++) {
+		struct block_part *p = page->parts[line], *next;
+
+		for (; p; p = next) {
+			/* A block's other part is in another line's list. */
+			next = p->next;
+			if (p->first > last || p->last < first)
+				continue;
+			gone |= lines_of(p->first, p->last);
+			smc_drop(t, block_of(p));
 			dropped++;
-		} else {
-			lines |= lines_of(part, part_len);
+			if (!*pp)
+				return dropped;
 		}
 	}
-	if (*pp)
-		(*pp)->lines = lines;
+	if (gone) {
+		unsigned lo = (unsigned)__builtin_ctzll(gone);
+		unsigned hi = 63 - (unsigned)__builtin_clzll(gone);
+
+		lo -= min_u64(lo, page->reach);
+		page->lines &= ~gone;
+		page->lines |= lines_covered(page, gone, lo, hi);
+	}
 	return dropped;
 }
 
@@ -140,7 +165,7 @@ unsigned smc_written(struct tcpu *t, gpa_t gpa, u64 len)
 		u64 n = min_u64(len, PAGE_SIZE - (gpa & ~PAGE_MASK));
 
 		if (gmem_hva(&t->e->vm->mem, gpa, n))
-			dropped += page_written(t, gpa, n);
+			dropped += page_written(t, gpa, (unsigned)n);
 		gpa += n;
 		len -= n;
 	}

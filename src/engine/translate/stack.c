@@ -11,35 +11,10 @@
  */
 #include "engine/translate/trans.h"
 
-static unsigned stack_bytes(const struct trans *tr)
-{
-	if (in_long_code(tr))
-		return 8;
-	return tr->key & KEY_STACK32 ? 4 : 2;
-}
-
-/* T0 = RSP + delta as a stack offset. */
-static void stack_offset(struct trans *tr, unsigned from, s32 delta)
-{
-	struct emit *e = &tr->e;
-	unsigned w = stack_bytes(tr);
-
-	if (w == 8 && delta == 0)
-		emit_mov(e, T0, from);
-	else
-		emit_lea(e, w == 8, T0, from, 0xff, 0, delta);
-	if (w == 2) {
-		emit8(e, 0x45);
-		emit8(e, 0x0f);
-		emit8(e, 0xb7);
-		emit8(e, 0xd2); /* movzwl %r10w, %r10d */
-	}
-}
-
 static void stack_set(struct trans *tr, unsigned from, s32 delta)
 {
 	struct emit *e = &tr->e;
-	unsigned w = stack_bytes(tr);
+	unsigned w = access_stack_bytes(tr);
 
 	if (w == 2) {
 		emit_lea(e, true, T0, from, 0xff, 0, delta);
@@ -47,31 +22,51 @@ static void stack_set(struct trans *tr, unsigned from, s32 delta)
 		emit_rr(e, false, OP_MOV, HOST_GUEST_RSP, T0);
 	} else {
 		emit_lea(e, w == 8, HOST_GUEST_RSP, from, 0xff, 0, delta);
+		if (from == HOST_GUEST_RSP)
+			reach_moved_rsp(tr, delta);
+		else if (tr->delta_reg == HOST_GUEST_RSP)
+			tr->delta_reg = NO_DELTA;
 	}
 }
 
-static void stack_access(struct trans *tr, unsigned from, s32 delta,
-			 unsigned bytes, unsigned acc)
-{
-	flags_need_saved(tr);
-	stack_offset(tr, from, delta);
-	access_segment(tr, X86_SS, bytes, acc);
-	access_check(tr, bytes, acc);
-}
-
-/* op reg, (T0) of @bytes */
-static void at_t0(struct trans *tr, u8 op, unsigned reg, unsigned bytes)
+/* op reg, the operand, of @bytes */
+static void at_mem(struct trans *tr, u8 op, unsigned reg, unsigned bytes)
 {
 	if (bytes == 2)
 		emit8(&tr->e, 0x66);
-	emit_rm(&tr->e, bytes == 8, op, reg, T0, 0);
+	emit_om(&tr->e, bytes == 8, op, reg, &tr->mem);
+}
+
+/* @reg <- the operand, zero-extended. */
+static void load_mem(struct trans *tr, unsigned reg, unsigned bytes)
+{
+	struct emit *e = &tr->e;
+
+	if (bytes != 2) {
+		at_mem(tr, OP_MOV, reg, bytes);
+		return;
+	}
+	emit8(e, (u8)(0x40 | (reg >> 3) << 2 | operand_rex(&tr->mem)));
+	emit8(e, 0x0f);
+	emit8(e, 0xb7); /* movzwl */
+	emit_operand(e, reg, &tr->mem);
+}
+
+/* The scratch register that @mem leaves. In the software TLB's way that is
+ * T1, for the operand is at [T0]; in windows T0, for T1 is the delta. */
+static unsigned free_scratch(const struct trans *tr)
+{
+	return tr->mem.base == T0 ? T1 : T0;
 }
 
 void stack_push_scratch(struct trans *tr, unsigned bytes)
 {
-	stack_access(tr, HOST_GUEST_RSP, -(s32)bytes, bytes, ACC_W);
-	emit_gs(&tr->e, true, OP_MOV, T1, GS(scratch[0]));
-	at_t0(tr, OP_STORE, T1, bytes);
+	unsigned t;
+
+	access_stack(tr, HOST_GUEST_RSP, -(s32)bytes, bytes, ACC_W);
+	t = free_scratch(tr);
+	emit_gs(&tr->e, true, OP_MOV, t, GS(scratch[0]));
+	at_mem(tr, OP_STORE, t, bytes);
 	stack_set(tr, HOST_GUEST_RSP, -(s32)bytes);
 }
 
@@ -79,14 +74,8 @@ void stack_push_scratch(struct trans *tr, unsigned bytes)
 static void load_operand(struct trans *tr, unsigned bytes)
 {
 	access_operand(tr, bytes, ACC_R);
-	if (bytes == 2) {
-		emit8(&tr->e, 0x45);
-		emit8(&tr->e, 0x0f);
-		emit8(&tr->e, 0xb7);
-		emit8(&tr->e, 0x1a); /* movzwl (%r10), %r11d */
-	} else {
-		at_t0(tr, OP_MOV, T1, bytes);
-	}
+	load_mem(tr, T1, bytes);
+	tr->delta_reg = NO_DELTA;
 }
 
 void stack_push(struct trans *tr)
@@ -100,14 +89,10 @@ void stack_push(struct trans *tr)
 		stack_push_scratch(tr, n);
 		return;
 	}
-	stack_access(tr, HOST_GUEST_RSP, -(s32)n, n, ACC_W);
+	access_stack(tr, HOST_GUEST_RSP, -(s32)n, n, ACC_W);
 	if (i->imm_len) {
-		/* mov $imm32, (%r10): sign-extended, as PUSH does */
-		if (n == 2)
-			emit8(&tr->e, 0x66);
-		emit_rex(&tr->e, n == 8, 0, 0, T0);
-		emit8(&tr->e, 0xc7);
-		emit8(&tr->e, T0 & 7);
+		/* mov $imm32, operand: sign-extended, as PUSH does */
+		at_mem(tr, 0xc7, 0, n);
 		if (n == 2) {
 			emit8(&tr->e, (u8)i->imm);
 			emit8(&tr->e, (u8)(i->imm >> 8));
@@ -119,10 +104,12 @@ void stack_push(struct trans *tr)
 		int h = host_reg(r);
 
 		if (h < 0)
-			load_guest(tr, T1, r);
-		at_t0(tr, OP_STORE, h < 0 ? T1 : (unsigned)h, n);
+			load_guest(tr, free_scratch(tr), r);
+		at_mem(tr, OP_STORE, h < 0 ? free_scratch(tr) : (unsigned)h,
+		       n);
 	}
 	stack_set(tr, HOST_GUEST_RSP, -(s32)n);
+	tr->keep_delta = true;
 }
 
 /*
@@ -133,16 +120,18 @@ static void pop_memory(struct trans *tr, unsigned n)
 {
 	struct emit *e = &tr->e;
 
-	stack_access(tr, HOST_GUEST_RSP, 0, n, ACC_R);
-	at_t0(tr, OP_MOV, T1, n);
+	access_stack(tr, HOST_GUEST_RSP, 0, n, ACC_R);
+	at_mem(tr, OP_MOV, T1, n);
+	tr->delta_reg = NO_DELTA;
 	emit_gs(e, true, OP_STORE, T1, GS(scratch[0]));
+	flags_need_saved(tr);
 	access_offset(tr);
 	if (tr->i->base == X86_RSP)
 		emit_lea(e, tr->i->adsize == 8, T0, T0, 0xff, 0, (s32)n);
 	access_segment(tr, tr->i->seg, n, ACC_W);
 	access_check(tr, n, ACC_W);
 	emit_gs(e, true, OP_MOV, T1, GS(scratch[0]));
-	at_t0(tr, OP_STORE, T1, n);
+	at_mem(tr, OP_STORE, T1, n);
 	stack_set(tr, HOST_GUEST_RSP, (s32)n);
 }
 
@@ -151,24 +140,37 @@ void stack_pop(struct trans *tr)
 	const struct x86_insn *i = tr->i;
 	unsigned n = i->opsize;
 	unsigned r = i->attr & IA_OPREG ? i->reg : i->rm;
+	unsigned t;
 
 	if (i->attr & IA_MEM) {
 		pop_memory(tr, n);
 		return;
 	}
-	stack_access(tr, HOST_GUEST_RSP, 0, n, ACC_R);
-	at_t0(tr, OP_MOV, T1, n);
+	access_stack(tr, HOST_GUEST_RSP, 0, n, ACC_R);
+	if (r != X86_RSP && host_reg(r) >= 0) {
+		at_mem(tr, OP_MOV, (unsigned)host_reg(r), n);
+		stack_set(tr, HOST_GUEST_RSP, (s32)n);
+		tr->keep_delta = true;
+		return;
+	}
+	at_mem(tr, OP_MOV, t = free_scratch(tr), n);
 	/* First the increment: POP RSP ends with the value popped. */
 	stack_set(tr, HOST_GUEST_RSP, (s32)n);
-	store_guest(tr, r, T1, n);
+	store_guest(tr, r, t, n);
+	tr->keep_delta = r != X86_RSP && t != T1;
 }
 
-static void push_return(struct trans *tr, unsigned n)
+/* Returns the register that holds the guest's return address. */
+static unsigned push_return(struct trans *tr, unsigned n)
 {
-	stack_access(tr, HOST_GUEST_RSP, -(s32)n, n, ACC_W);
-	flow_code_address(tr, T1, tr->next);
-	at_t0(tr, OP_STORE, T1, n);
+	unsigned t;
+
+	access_stack(tr, HOST_GUEST_RSP, -(s32)n, n, ACC_W);
+	t = free_scratch(tr);
+	flow_code_address(tr, t, tr->next);
+	at_mem(tr, OP_STORE, t, n);
 	stack_set(tr, HOST_GUEST_RSP, -(s32)n);
+	return t;
 }
 
 /* T0 <- target of an indirect jump or call. */
@@ -193,25 +195,31 @@ static void load_target(struct trans *tr, unsigned n)
 void stack_call(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
-	unsigned n = i->opsize;
+	unsigned n = i->opsize, ret;
 
 	if (i->cls == X86_C_CALL) {
-		push_return(tr, n);
+		s32 target = (s32)((s64)tr->next + (s64)i->imm);
+
+		flow_check_direct(tr, target);
+		ret = push_return(tr, n);
 		access_end(tr);
-		flow_call(tr, (s32)((s64)tr->next + (s64)i->imm), false);
+		flow_call(tr, ret, target, false);
 		return;
 	}
 	if (i->cls == X86_C_JMP_IND) {
 		load_target(tr, n);
+		flow_note_jump(tr, 0);
+		flow_check(tr, T0);
 		flow_jump_t0(tr);
 		return;
 	}
-	flags_need_saved(tr);
 	load_target(tr, n);
+	flow_check(tr, T0);
 	emit_gs(&tr->e, true, OP_STORE, T0, GS(scratch[0]));
-	push_return(tr, n);
+	ret = push_return(tr, n);
 	access_end(tr);
-	flow_call(tr, 0, true);
+	flow_note_jump(tr, -(s32)n);
+	flow_call(tr, ret, 0, true);
 }
 
 /*
@@ -225,44 +233,33 @@ void stack_ret(struct trans *tr)
 {
 	struct emit *e = &tr->e;
 	unsigned n = tr->i->opsize;
+	unsigned t;
+	s32 moved = (s32)n + (s32)(tr->i->imm_len ? tr->i->imm & 0xffff : 0);
 
-	stack_access(tr, HOST_GUEST_RSP, 0, n, ACC_R);
-	if (n == 2) {
-		emit8(e, 0x45);
-		emit8(e, 0x0f);
-		emit8(e, 0xb7);
-		emit8(e, 0x1a); /* movzwl (%r10), %r11d */
-	} else {
-		at_t0(tr, OP_MOV, T1, n);
-	}
-	if (stack_bytes(tr) == 2)
-		emit_gs(e, true, OP_STORE, T1, GS(scratch[0]));
-	stack_set(tr, HOST_GUEST_RSP,
-		  (s32)n + (s32)(tr->i->imm_len ? (tr->i->imm & 0xffff) : 0));
-	if (stack_bytes(tr) == 2)
-		emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
-	else
-		emit_mov(e, T0, T1);
+	access_stack(tr, HOST_GUEST_RSP, 0, n, ACC_R);
+	t = free_scratch(tr);
+	load_mem(tr, t, n);
+	tr->delta_reg = NO_DELTA;
+	flow_check(tr, t);
+	stack_set(tr, HOST_GUEST_RSP, moved);
+	emit_mov(e, T0, t);
 	if ((tr->key & KEY_ALONE) || n == 2) {
+		flow_note_jump(tr, moved);
 		flow_jump_t0(tr);
 		return;
 	}
-	/* cmp 8(%rsp), %r10 */
-	emit_rm(e, true, ALU_CMP, T0, X86_RSP, 8);
-	emit_jcc(e, CC_NE, tr->g->stubs.ret_miss[tr->mmu]);
-	emit8(e, 0xc3);
-	tr->ended = true;
+	flow_ret(tr, moved);
 }
 
 /* LEAVE: RSP = RBP, POP RBP. */
 void stack_leave(struct trans *tr)
 {
-	unsigned n = tr->i->opsize;
+	unsigned n = tr->i->opsize, t;
 
-	stack_access(tr, X86_RBP, 0, n, ACC_R);
-	at_t0(tr, OP_MOV, T1, n);
+	access_stack(tr, X86_RBP, 0, n, ACC_R);
+	at_mem(tr, OP_MOV, t = free_scratch(tr), n);
 	stack_set(tr, X86_RBP, (s32)n);
-	store_guest(tr, X86_RBP, T1, n);
+	store_guest(tr, X86_RBP, t, n);
 }
 
 void stack_pushf(struct trans *tr)
@@ -271,6 +268,8 @@ void stack_pushf(struct trans *tr)
 
 	flags_need_saved(tr);
 	tr->flags = FLAGS_SAVED;
+	/* When the push faults, EFLAGS are not the guest's any more. */
+	tr->meta[tr->meta_count - 1].flags_saved = true;
 	emit_rflags(e, T1);
 	emit_gs(e, true, OP_STORE, T1, GS(scratch[0]));
 	stack_push_scratch(tr, tr->i->opsize);

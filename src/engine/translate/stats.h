@@ -24,6 +24,9 @@
 	X(tlb_flushes,       "software TLB flushes of all local pages")    \
 	X(tlb_flushes_all,   "... of everything")                          \
 	X(tlb_invlpg,        "... of one page")                            \
+	X(window_faults,     "host faults in windows")                     \
+	X(window_fills,      "... that brought a page in")                 \
+	X(window_softs,      "... that the software TLB had to serve")     \
 	X(bounces,           "accesses to two pages, devices, code pages") \
 	X(mmio,              "device memory accesses")                     \
 	X(code_writes,       "writes to pages that hold translated code")  \

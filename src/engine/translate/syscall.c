@@ -19,8 +19,8 @@
 
 /* Of R11, with arithmetic flags apart. */
 #define SYSRET_TAKES (X86_SYSRET_FLAGS & ~FLAG_ARITH)
-/* A single step, alignment checks: C knows how. */
-#define SYSRET_ODD (FLAG_TF | FLAG_AC)
+/* A single step, alignment checks, strings downwards: C knows how. */
+#define SYSRET_ODD (FLAG_TF | FLAG_AC | FLAG_DF)
 
 void fastcall_update(struct tcpu *t)
 {
@@ -48,14 +48,26 @@ static void load_segments(struct emit *e, unsigned which)
 	}
 }
 
-static void switch_shadow(struct emit *e, enum mmu_index from, u32 to)
+static void switch_shadow(struct emit *e, unsigned from, u32 to)
 {
 	emit_gs(e, true, OP_STORE, X86_RSP, SHADOW(from, rsp));
 	emit_gs(e, true, OP_MOV, X86_RSP, to);
 }
 
-/* Jumped to; RCX is new already. */
-u8 *stub_syscall(struct emit *e, const struct stubs *s)
+/* To T0; flags are SAVED. */
+static void lookup(struct emit *e, const struct stubs *s, unsigned n, u32 key)
+{
+	if (key_flags(key) == FLAGS_SAVED) {
+		flow_lookup(e, s, n);
+		return;
+	}
+	emit_restore_flags(e);
+	flow_lookup_host(e, s, n);
+}
+
+/* Jumped to; RCX is new already. @n: the user's jump cache; @kernel: of the
+ * key that the kernel has, KEY_WINDOW. */
+u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel)
 {
 	u8 *at = emit_pc(e);
 
@@ -68,14 +80,14 @@ u8 *stub_syscall(struct emit *e, const struct stubs *s)
 	emit_gs(e, false, 0x21, T0, GS(flags_ax));
 	load_segments(e, 0);
 	emit_gs(e, true, 0xff, 0, GS(stats.syscalls)); /* inc */
-	switch_shadow(e, MMU_USER, SHADOW(MMU_KERNEL, base));
+	switch_shadow(e, n, SHADOW(MMU_KERNEL, base));
 	emit_gs(e, true, OP_MOV, T0, GS(v.x86.lstar));
-	flow_lookup(e, s, MMU_KERNEL);
+	lookup(e, s, MMU_KERNEL, kernel);
 	return at;
 }
 
 /* Jumped to, with R11 in T1. */
-u8 *stub_sysret(struct emit *e, const struct stubs *s)
+u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n)
 {
 	u8 *at = emit_pc(e);
 	u8 *none;
@@ -99,9 +111,9 @@ u8 *stub_sysret(struct emit *e, const struct stubs *s)
 	none = emit_jcc_fwd(e, CC_E);
 	emit_gs_imm32(e, false, 0xc7, 0, GS(poll), 1);
 	emit_land(e, none);
-	switch_shadow(e, MMU_KERNEL, SHADOW(MMU_USER, rsp));
+	switch_shadow(e, MMU_KERNEL, SHADOW(n, rsp));
 	emit_mov(e, T0, X86_RCX);
-	flow_lookup(e, s, MMU_USER);
+	lookup(e, s, n, n == JC_USER_WINDOW ? KEY_WINDOW : 0);
 	return at;
 }
 
@@ -114,7 +126,8 @@ static void must_be(struct trans *tr, u32 member, u32 value,
 
 bool syscall_insn(struct trans *tr)
 {
-	u32 key = (tr->key & ~(KEY_USER | KEY_ALIGN)) | KEY_CODE64;
+	u32 key = (tr->key & ~(KEY_USER | KEY_ALIGN | KEY_WINDOW)) |
+		  KEY_CODE64 | key_kernel_windows(tr->g);
 	struct emit *e = &tr->e;
 	struct cold *slow;
 
@@ -128,15 +141,23 @@ bool syscall_insn(struct trans *tr)
 	must_be(tr, GS(jc_key[MMU_KERNEL]), key, slow);
 	emit_gs_imm32(e, false, 0xc7, 0, GS(key), key);
 	flow_code_address(tr, X86_RCX, tr->next);
-	emit_jmp(e, tr->g->stubs.syscall);
+	emit_jmp(e, tr->g->stubs.syscall[tr->jc == JC_USER_WINDOW]);
 	return true;
+}
+
+static void to_user(struct trans *tr, unsigned n, u32 key, struct cold *slow)
+{
+	must_be(tr, GS(jc_key[0]) + 4 * n, key, slow);
+	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(key), key);
+	emit_jmp(&tr->e, tr->g->stubs.sysret[n == JC_USER_WINDOW]);
 }
 
 bool sysret_insn(struct trans *tr)
 {
-	u32 key = (tr->key & ~KEY_AC) | KEY_USER;
+	u32 key = (tr->key & ~(KEY_AC | KEY_WINDOW)) | KEY_USER;
 	struct emit *e = &tr->e;
 	struct cold *slow;
+	u8 *hot;
 
 	if (!in_long_code(tr) || (tr->key & (KEY_ALONE | KEY_CPL12)) ||
 	    tr->mmu != MMU_KERNEL || tr->i->opsize != 8)
@@ -145,7 +166,6 @@ bool sysret_insn(struct trans *tr)
 	if (!slow)
 		return true;
 	must_be(tr, GS(fastcall.on), true, slow);
-	must_be(tr, GS(jc_key[MMU_USER]), key, slow);
 	emit_canonical(e, X86_RCX);
 	cold_from(slow, emit_jcc_fwd(e, CC_NE));
 	emit_gs(e, true, OP_MOV, T1, GS_GPR(X86_R11));
@@ -154,7 +174,10 @@ bool sysret_insn(struct trans *tr)
 	emit8(e, 0xc3); /* test $imm32, %r11d */
 	emit32(e, SYSRET_ODD);
 	cold_from(slow, emit_jcc_fwd(e, CC_NE));
-	emit_gs_imm32(e, false, 0xc7, 0, GS(key), key);
-	emit_jmp(e, tr->g->stubs.sysret);
+	emit_gs_imm32(e, false, 0x81, 7, GS(window_hot), 0);
+	hot = emit_jcc_fwd(e, CC_NE);
+	to_user(tr, MMU_USER, key, slow);
+	emit_land(e, hot);
+	to_user(tr, JC_USER_WINDOW, key | KEY_WINDOW, slow);
 	return true;
 }

@@ -150,8 +150,9 @@ static void set_ac(struct emit *e, bool on)
 
 static void switch_ac(struct trans *tr, bool on)
 {
-	u32 key = on ? tr->key | KEY_AC : tr->key & ~KEY_AC;
-	enum mmu_index to = key_mmu(key);
+	u32 key = on ? (tr->key & ~KEY_WINDOW) | KEY_AC :
+		       (tr->key & ~KEY_AC) | key_kernel_windows(tr->g);
+	unsigned to = key_jc(key);
 	struct emit *e = &tr->e;
 	struct cold *slow;
 
@@ -169,18 +170,17 @@ static void switch_ac(struct trans *tr, bool on)
 		return;
 	if (!on)
 		check_cr4(tr, CR4_SMAP, true, slow);
-	emit_gs_imm32(e, false, 0x81, 7, GS(jc_key[0]) + 4 * (u32)to, key);
+	emit_gs_imm32(e, false, 0x81, 7, GS(jc_key[0]) + 4 * to, key);
 	cold_from(slow, emit_jcc_fwd(e, CC_NE));
 	set_ac(e, on);
 	emit_gs_imm32(e, false, 0xc7, 0, GS(key), key);
 	emit_gs(e, true, OP_STORE, X86_RSP,
-		GS(shadow[0].rsp) + tr->mmu * (u32)sizeof(struct shadow));
+		GS(shadow[0].rsp) + tr->jc * (u32)sizeof(struct shadow));
 	emit_gs(e, true, OP_MOV, X86_RSP,
 		GS(shadow[0].rsp) + to * (u32)sizeof(struct shadow));
 	/* If C does it, it does not come back. */
 	cold_resume(tr, slow);
-	tr->key = key;
-	tr->mmu = to;
+	trans_set_key(tr, key);
 }
 
 /*

@@ -29,6 +29,7 @@
 
 #include "base/base.h"
 #include "engine/translate/stats.h"
+#include "engine/translate/window.h"
 #include "vm/vm.h"
 #include "x86/insn.h"
 #include "x86/mem.h"
@@ -42,12 +43,19 @@ struct engine;
  */
 enum mmu_index { MMU_USER, MMU_KERNEL, MMU_KERNEL_AC, MMU_COUNT };
 
+/* Jump caches: one for each of these, and one for user code in windows, so
+ * that address spaces with and without them take turns at no cost. */
+#define JC_USER_WINDOW MMU_COUNT
+#define JC_COUNT (MMU_COUNT + 1)
+
 /*
- * The stack that generated code has: for the shadow stack, and below its
- * limit room for what the host's kernel pushes when a signal comes.
+ * The stack that generated code has, from its end: the shadow stack; room for
+ * what the host's kernel pushes when a signal comes, and for the handler; and
+ * a page that faults, by which a call that does not fit notices.
  */
-#define SHADOW_BYTES KiB(48)
 #define SHADOW_USED_BYTES KiB(16)
+#define SHADOW_BELOW_BYTES KiB(32)
+#define SHADOW_BYTES (PAGE_SIZE + SHADOW_BELOW_BYTES + SHADOW_USED_BYTES)
 
 #define TLB_BITS 9
 #define TLB_ENTRIES (1u << TLB_BITS)
@@ -80,9 +88,9 @@ struct tlb {
 
 struct jc_entry {
 	u64 tag; /* the target's virtual address, plus jc_generation */
-	u64 host; /* entry with flags SAVED */
+	u64 host; /* entry with flags as key_flags() says */
 	u64 code_base; /* virtual address of the target's page */
-	u64 unused;
+	u64 minus_tag; /* its complement to 0 */
 };
 
 /* Virtual page to physical, for fetches. */
@@ -106,9 +114,9 @@ struct tcpu {
 	u64 shadow_rsp; /* generated code's, while C runs */
 	struct shadow {
 		u64 base; /* RSP when it is empty */
-		u64 limit; /* RSP below this: it is full */
 		u64 rsp; /* while another one is in use */
-	} shadow[MMU_COUNT];
+	} shadow[JC_COUNT];
+	u32 jump_from; /* the last indirect jump, see flow_note_jump() */
 	u64 scratch[2]; /* values carried across a TLB check */
 	struct tcpu *self;
 
@@ -119,6 +127,11 @@ struct tcpu {
 		u32 what;
 	} x87;
 	u64 tlb_index_mask; /* for PEXT */
+	u64 window_slot_mask; /* the same */
+	u64 jc_index_mask; /* for PDEP: the index times 4 */
+	/* DF_POISON if the guest's DF is set (or was, lately), else 0: makes
+	 * addresses non-canonical. See reach_string.c. */
+	u64 df_poison;
 
 	/* Offsets from lo to hi may be accessed; none if lo > hi. [0]: read,
 	 * [1]: write. */
@@ -154,18 +167,22 @@ struct tcpu {
 		bool alone; /* the next instruction is to be run by itself */
 	} debug;
 
+	/* Guest address to host address, by slot; see window.h. */
+	u64 window[WINDOW_RIGHTS][WINDOW_SLOTS];
+	struct space *window_user, *window_low, *window_high; /* or NULL */
+	u32 window_hot; /* bool: user code runs in windows */
+	bool soft_once; /* ... but for the next instruction */
+
 	struct engine *e;
 	u32 key; /* mode of the code that runs now: see key.h */
 	/* Added to addresses before they are compared, so that a flush is one
 	 * addition; in the upper 16 bits, where addresses are canonical. */
-	u64 jc_generation[MMU_COUNT];
-	u64 jc_last_generation[MMU_COUNT]; /* ... that was begun */
-	/* Added to indices, times 4: generations do not displace each other. */
-	u32 jc_salt[MMU_COUNT];
-	u32 jc_key[MMU_COUNT]; /* the key that each jump cache is for */
-	u64 jc_cs_base[MMU_COUNT];
-	bool jc_local[MMU_COUNT]; /* ... holds entries of local pages */
-	u64 jc_bloom[MMU_COUNT][JC_BLOOM_BITS / 64]; /* pages that it knows */
+	u64 jc_generation[JC_COUNT];
+	u64 jc_last_generation[JC_COUNT]; /* ... that was begun */
+	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
+	u64 jc_cs[JC_COUNT]; /* ... and base and limit of CS */
+	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
+	u64 jc_bloom[JC_COUNT][JC_BLOOM_BITS / 64]; /* pages that it knows */
 
 	/* What SYSCALL and SYSRET do, prepared: see syscall.c. */
 	struct fastcall {
@@ -181,7 +198,7 @@ struct tcpu {
 			bool valid;
 			u64 generation;
 			u64 bloom[JC_BLOOM_BITS / 64];
-		} of[MMU_COUNT];
+		} of[JC_COUNT];
 	} jc_space[JC_SPACES];
 	unsigned jc_victim; /* the next to be replaced */
 	u64 cr3; /* that the TLB and the jump caches are for */
@@ -190,15 +207,17 @@ struct tcpu {
 	struct tstats stats;
 
 	struct tlb tlb[MMU_COUNT];
-	struct jc_entry jc[MMU_COUNT][JC_ENTRIES];
+	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
 	struct itlb_entry itlb[ITLB_ENTRIES];
-	u8 shadow_memory[MMU_COUNT][SHADOW_BYTES] __attribute__((aligned(64)));
+	u8 *shadow_memory;
 };
 
 static inline struct tcpu *tcpu_of(struct vcpu *v)
 {
 	return container_of(v, struct tcpu, v);
 }
+
+#define DF_POISON BIT64(62)
 
 static inline u64 flags_from_ax(u16 ax)
 {
@@ -222,6 +241,7 @@ static inline void tcpu_set_rflags(struct tcpu *t, u64 v)
 	/* Generated PUSHF ors the two together. */
 	t->v.x86.rflags = v & ~FLAG_ARITH;
 	t->flags_ax = flags_to_ax(v);
+	t->df_poison = v & FLAG_DF ? DF_POISON : 0;
 }
 
 #endif

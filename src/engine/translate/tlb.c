@@ -54,6 +54,7 @@ void tlb_flush_all(struct tcpu *t)
 	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
 		t->itlb[i].va = 1;
 	jc_flush_all(t);
+	window_flush_all(t);
 	t->stats.tlb_flushes_all++;
 }
 
@@ -90,6 +91,7 @@ void tlb_switch(struct tcpu *t, bool keep)
 	if (!keep || t->v.x86.cr3 != t->cr3)
 		drop_local(t);
 	jc_switch(t, t->v.x86.cr3, keep);
+	window_switch(t, keep);
 }
 
 /*
@@ -123,6 +125,7 @@ void tlb_flush_page(struct tcpu *t, gva_t va)
 		it->va = 1;
 	/* Code of large pages: the itlb does not know sizes. */
 	jc_flush_page(t, page);
+	window_flush_page(t, va);
 	t->stats.tlb_invlpg++;
 }
 

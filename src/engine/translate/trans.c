@@ -25,6 +25,7 @@ void flags_need_saved(struct trans *tr)
 {
 	if (!(tr->flags & FLAGS_SAVED)) {
 		emit_save_flags(&tr->e);
+		tr->delta_reg = NO_DELTA;
 		tr->flags = FLAGS_BOTH;
 	}
 }
@@ -33,6 +34,7 @@ void flags_need_host(struct trans *tr)
 {
 	if (!(tr->flags & FLAGS_HOST)) {
 		emit_restore_flags(&tr->e);
+		tr->delta_reg = NO_DELTA;
 		tr->flags = FLAGS_BOTH;
 	}
 }
@@ -77,13 +79,37 @@ static bool touches_memory(const struct x86_insn *i)
 	}
 }
 
+/* Does it need them SAVED whether it uses them or not? */
+static bool takes_flags(const struct trans *tr, const struct x86_insn *i)
+{
+	if (!touches_memory(i))
+		return false;
+	if (!tr->windowed)
+		return true;
+	switch (i->cls) {
+	case X86_C_COPY:
+	case X86_C_PUSH:
+	case X86_C_POP:
+	case X86_C_LEAVE:
+	case X86_C_CALL:
+	case X86_C_CALL_IND:
+	case X86_C_JMP_IND:
+	case X86_C_RET:
+		return i->attr & IA_X87;
+	case X86_C_STRING:
+		return !reach_can_string(tr, i);
+	default:
+		return true;
+	}
+}
+
 /* Which place of the flags serves the block's first instructions best? */
 static u8 preferred_flags(const struct trans *tr)
 {
 	for (unsigned k = 0; k < tr->insn_count; k++) {
 		const struct x86_insn *i = &tr->insns[k];
 
-		if (touches_memory(i))
+		if (takes_flags(tr, i))
 			return FLAGS_SAVED;
 		if (i->flags_read || i->flags_written || i->cls == X86_C_JCC)
 			return FLAGS_HOST;
@@ -207,6 +233,8 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	m->guest = (u16)guest;
 	m->host = (u32)(emit_pc(&tr->e) - tr->b->host);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
+	m->waits_for_x87 = false;
+	m->string = META_PLAIN;
 	return m;
 }
 
@@ -243,7 +271,27 @@ void trans_callout(struct trans *tr,
 	tr->flags = FLAGS_SAVED;
 }
 
-struct cold *cold_callout(struct trans *tr, callout_fn fn)
+/* Registers only, and all where the guest has them? */
+static bool lea_as_it_is(struct trans *tr)
+{
+	const struct x86_insn *i = tr->i;
+	int dst = host_reg(i->reg), base = 0xff, index = 0xff;
+
+	if (i->adsize != 8 || i->opsize < 4 || i->base == X86_BASE_RIP)
+		return false;
+	if (i->base != X86_BASE_NONE)
+		base = host_reg(i->base);
+	if (i->index != X86_BASE_NONE)
+		index = host_reg(i->index);
+	if (dst < 0 || base < 0 || index < 0 || (base & index) == 0xff)
+		return false;
+	emit_lea(&tr->e, i->opsize == 8, (unsigned)dst, (unsigned)base,
+		 (unsigned)index, i->scale, (s32)i->disp);
+	tr->keep_delta = dst != tr->delta_reg;
+	return true;
+}
+
+struct cold *cold_callout_keeping(struct trans *tr, callout_fn fn)
 {
 	struct callout *callout = callout_new(tr, fn);
 	struct cold *c;
@@ -252,13 +300,19 @@ struct cold *cold_callout(struct trans *tr, callout_fn fn)
 		tr->failed = true;
 		return NULL;
 	}
-	flags_need_saved(tr);
-	tr->flags = FLAGS_SAVED;
 	c = &tr->cold[tr->cold_count++];
 	*c = (struct cold){ .kind = COLD_CALLOUT,
 			    .callout = callout,
+			    .flags = tr->flags,
 			    .insn = (u8)tr->n };
 	return c;
+}
+
+struct cold *cold_callout(struct trans *tr, callout_fn fn)
+{
+	flags_need_saved(tr);
+	tr->flags = FLAGS_SAVED;
+	return cold_callout_keeping(tr, fn);
 }
 
 void cold_from(struct cold *c, u8 *jump)
@@ -281,7 +335,11 @@ static void emit_cold_callout(struct trans *tr, const struct cold *c)
 {
 	for (unsigned k = 0; c->more[k]; k++)
 		emit_land(&tr->e, c->more[k]);
+	if (c->flags == FLAGS_HOST)
+		emit_save_flags(&tr->e);
 	emit_callout(tr, c->callout);
+	if (c->flags & FLAGS_HOST)
+		emit_restore_flags(&tr->e);
 	if (c->resume)
 		emit_jmp(&tr->e, c->resume + tr->e.to_rx);
 	else
@@ -292,6 +350,8 @@ static void do_lea(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 
+	if (lea_as_it_is(tr))
+		return;
 	access_offset(tr);
 	if (i->opsize > i->adsize)
 		emit_rr(&tr->e, false, OP_MOV, T0, T0);
@@ -309,6 +369,7 @@ static void do_copy(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 	struct insn_meta *m = &tr->meta[tr->meta_count - 1];
+	bool soft;
 
 	if (i->map == MAP_1 && i->opcode == 0x8d) {
 		do_lea(tr);
@@ -316,15 +377,22 @@ static void do_copy(struct trans *tr)
 	}
 	if ((i->attr & IA_MEM) && (i->attr & IA_NOACCESS))
 		return;
-	if (touches_memory(i))
+	/* The access may take the flags, or their way back its scratch. */
+	soft = touches_memory(i) && !reach_can(tr);
+	if (soft)
 		access_operand(tr, i->mem_bytes ? i->mem_bytes : 1,
 			       access_of(i));
 	if (i->flags_read || (i->flags_written && !overwrites_flags(tr, i)))
 		flags_need_host(tr);
+	if (touches_memory(i) && !soft)
+		reach_operand(tr);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
 	copy_insn(tr);
-	if (x87_is_noted(i))
+	reach_after_copy(tr);
+	if (x87_is_noted(i)) {
 		x87_note(tr);
+		tr->delta_reg = NO_DELTA;
+	}
 	if (i->flags_written)
 		tr->flags = FLAGS_HOST;
 	access_end(tr);
@@ -337,6 +405,14 @@ static void set_rflags_bit(struct trans *tr, u64 bit, bool on)
 	emit_gs_imm32(&tr->e, false, 0x81, on ? 1 : 4, GS(v.x86.rflags),
 		      on ? (u32)bit : ~(u32)bit);
 	tr->flags = FLAGS_SAVED;
+}
+
+static void set_df(struct trans *tr, bool on)
+{
+	set_rflags_bit(tr, FLAG_DF, on);
+	/* The upper half, that is bit 62. */
+	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(df_poison) + 4,
+		      on ? (u32)(DF_POISON >> 32) : 0);
 }
 
 static bool may_set_if(const struct trans *tr)
@@ -373,6 +449,7 @@ static void do_insn(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 
+	tr->meta[tr->meta_count - 1].waits_for_x87 = x87_waits(i);
 	if (is_narrow_branch(tr)) {
 		trans_callout(tr, callout_narrow_branch);
 		tr->ended = true;
@@ -386,16 +463,18 @@ static void do_insn(struct trans *tr)
 		do_copy(tr);
 		return;
 	case X86_C_NOP:
+		tr->keep_delta = true;
 		return;
 	case X86_C_JMP:
-		flow_exit(tr, (s32)((s64)tr->next + (s64)i->imm), false);
+		flow_jump(tr, (s32)((s64)tr->next + (s64)i->imm));
 		return;
 	case X86_C_JCC:
 		flow_jcc(tr);
 		return;
 	case X86_C_LOOP:
 		if ((i->opcode == 0xe2 || i->opcode == 0xe3) &&
-		    i->adsize >= 4 && !is_narrow(tr)) {
+		    i->adsize >= 4 && !is_narrow(tr) &&
+		    !(tr->key & KEY_LIMIT)) {
 			flow_loop(tr);
 			return;
 		}
@@ -427,10 +506,15 @@ static void do_insn(struct trans *tr)
 		access_end(tr);
 		return;
 	case X86_C_CLD:
-		set_rflags_bit(tr, FLAG_DF, false);
+		set_df(tr, false);
 		return;
 	case X86_C_STD:
-		set_rflags_bit(tr, FLAG_DF, true);
+		set_df(tr, true);
+		return;
+	case X86_C_STRING:
+		if (!reach_can_string(tr, i))
+			break;
+		reach_string(tr);
 		return;
 	case X86_C_CLI:
 		if (!may_set_if(tr))
@@ -477,13 +561,10 @@ static u8 *emit_poll(struct trans *tr)
 	/* The flags are live: JRCXZ looks without touching them. */
 	emit_mov(e, T0, X86_RCX);
 	emit_gs(e, false, OP_MOV, X86_RCX, GS(poll));
-	emit8(e, 0xe3);
-	emit8(e, 0);
-	skip = e->p;
+	skip = emit_jrcxz(e);
 	emit_mov(e, X86_RCX, T0);
 	out = emit_jmp_fwd(e);
-	if (e->p <= e->end)
-		skip[-1] = (u8)(e->p - skip);
+	emit_jrcxz_land(e, skip);
 	emit_mov(e, X86_RCX, T0);
 	return out;
 }
@@ -505,6 +586,14 @@ static void emit_far_entry(struct trans *tr, bool skip)
 		from[-1] = (u8)(e->p - from);
 }
 
+static void emit_convert(struct trans *tr)
+{
+	if (tr->b->pref == FLAGS_SAVED)
+		emit_save_flags(&tr->e);
+	else
+		emit_restore_flags(&tr->e);
+}
+
 static u8 *emit_entries(struct trans *tr)
 {
 	struct block *b = tr->b;
@@ -513,15 +602,15 @@ static u8 *emit_entries(struct trans *tr)
 	b->pref = preferred_flags(tr);
 	b->has_far = flow_is_far(tr) &&
 		     tr->code_base == (u64)(s64)(s32)tr->code_base;
-	if (b->pref == FLAGS_SAVED) {
-		emit_save_flags(&tr->e);
+	if (b->pref == key_flags(tr->key)) {
+		emit_convert(tr);
 		if (b->has_far)
 			emit_far_entry(tr, true);
 	} else {
 		if (b->has_far)
 			emit_far_entry(tr, false);
 		b->entry_other = (u32)(emit_pc(&tr->e) - b->host);
-		emit_restore_flags(&tr->e);
+		emit_convert(tr);
 	}
 	b->entry_pref = (u32)(emit_pc(&tr->e) - b->host);
 	poll = emit_poll(tr);
@@ -596,14 +685,14 @@ static void emit_cold(struct trans *tr)
 		case COLD_FAR:
 			flow_cold_far(tr, c);
 			break;
+		case COLD_RET:
+			flow_cold_ret(tr, c);
+			break;
 		case COLD_CALLOUT:
 			emit_cold_callout(tr, c);
 			break;
 		case COLD_CALL:
 			flow_cold_call(tr, c);
-			break;
-		case COLD_SHADOW:
-			flow_cold_shadow(tr, c);
 			break;
 		}
 	}
@@ -667,7 +756,10 @@ static void emit_block(struct trans *tr, enum stop stop)
 		tr->at = (s32)(tr->page_off + off);
 		tr->next = tr->at + tr->i->len;
 		meta_add(tr, off);
+		tr->keep_delta = false;
 		do_insn(tr);
+		if (!tr->keep_delta)
+			tr->delta_reg = NO_DELTA;
 		off += tr->i->len;
 		if (tr->ended || tr->failed)
 			break;
@@ -753,6 +845,7 @@ static bool block_finish(struct trans *tr)
 	struct tstats *st = &tr->t->stats;
 
 	b->cold_bytes = (u32)(emit_pc(&tr->e) - b->cold);
+	b->windowed = tr->any_windowed;
 	b->meta = cache_arena(tr->seg, tr->meta_count * sizeof(*b->meta));
 	if (!b->meta)
 		return false;
@@ -775,6 +868,16 @@ static bool block_finish(struct trans *tr)
 	return true;
 }
 
+void trans_set_key(struct trans *tr, u32 key)
+{
+	tr->key = key;
+	tr->mmu = key_mmu(key);
+	tr->jc = key_jc(key);
+	tr->windowed = (key & KEY_WINDOW) && !tr->soft;
+	tr->delta_reg = NO_DELTA;
+	tr->any_windowed |= tr->windowed;
+}
+
 static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 		       u32 key, struct segment *seg)
 {
@@ -783,9 +886,11 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->t = t;
 	tr->g = g;
 	tr->seg = seg;
-	tr->key = key;
 	tr->size = key_code_size(key);
-	tr->mmu = key_mmu(key);
+	tr->soft = (key & KEY_ALONE) || !g->windows ||
+		   window_is_soft(g->windows, gpa);
+	tr->any_windowed = false;
+	trans_set_key(tr, key);
 	tr->gpa = gpa;
 	tr->page_off = (u32)(gpa & ~PAGE_MASK);
 	tr->code_base = va & PAGE_MASK;

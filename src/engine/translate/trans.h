@@ -17,6 +17,7 @@
 #include "engine/translate/key.h"
 
 #define TRANS_MAX_COLD 128
+#define NO_DELTA 0xff
 
 /* Code that is seldom run, put behind the block. */
 struct cold {
@@ -25,19 +26,19 @@ struct cold {
 		COLD_SEGMENT,
 		COLD_FAR,
 		COLD_CALL,
-		COLD_SHADOW,
 		COLD_CALLOUT,
+		COLD_RET,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
-	u8 *more[5]; /* COLD_CALLOUT: several, up to a NULL */
+	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
 	struct callout *callout;
-	u32 key; /* COLD_FAR, COLD_SHADOW: of the code there */
+	u32 key; /* of the code there */
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
 	u32 desc; /* MISS_* */
-	u8 flags; /* at .end, or at a far exit */
+	u8 flags; /* at .end, or at a far exit; COLD_CALLOUT: to be kept */
 	u8 insn;
-	s32 target; /* COLD_FAR */
+	s32 target; /* COLD_FAR; COLD_RET: what it adds to RSP */
 };
 
 struct trans {
@@ -49,11 +50,22 @@ struct trans {
 	u32 key;
 	enum x86_code_size size;
 	enum mmu_index mmu;
+	unsigned jc; /* which jump cache */
 	gpa_t gpa; /* of the block */
 	u32 page_off; /* gpa & 4095: offset of the block from code_base */
 	gva_t code_base; /* where its page is now, not necessarily later */
 
 	unsigned seg_now; /* of the access being made */
+	struct operand mem; /* where its operand is, checked */
+
+	bool soft; /* the block is to use no windows */
+	bool windowed; /* memory is reached through them now */
+	bool any_windowed; /* ... or was, earlier in the block */
+	/* T1 is the delta for the address that host register .delta_reg held
+	 * .drift bytes ago; NO_DELTA if T1 is something else. */
+	u8 delta_reg;
+	bool keep_delta; /* the current instruction leaves T1 alone */
+	s64 drift;
 	const struct x86_insn *i; /* the current instruction */
 	unsigned n; /* its number */
 	s32 at, next; /* offsets of it and of what follows, from code_base */
@@ -88,15 +100,48 @@ void flags_need_host(struct trans *tr);
 void access_offset(struct trans *tr);
 void access_segment(struct trans *tr, unsigned seg, unsigned bytes,
 		    unsigned acc);
+/* A jump emitted before @from leads to the fault of segment @seg: #SS for SS,
+ * #GP for others. */
+void access_segment_cold(struct trans *tr, u8 *from, unsigned seg);
 /* T0: linear address -> host address. Flags become SAVED. @acc: ACC_*. */
 void access_check(struct trans *tr, unsigned bytes, unsigned acc);
-/* All of it for the instruction's memory operand. */
+/* All of it for the instruction's memory operand: tr->mem is where it is. In
+ * a windowed block flags stay as they are, and T1 is taken; else flags become
+ * SAVED, and it is at [T0]. */
 void access_operand(struct trans *tr, unsigned bytes, unsigned acc);
+/* The same for @from + @disp on the stack, @from being a host register. */
+void access_stack(struct trans *tr, unsigned from, s32 disp, unsigned bytes,
+		  unsigned acc);
+/* Of a stack address: 8, 4 or 2. */
+unsigned access_stack_bytes(const struct trans *tr);
 /* The instruction is complete: its write (if bounced) is committed here. */
 void access_end(struct trans *tr);
 
+/* --- reach.c --- through windows */
+/* Can the current instruction's operand be reached so? */
+bool reach_can(const struct trans *tr);
+void reach_operand(struct trans *tr);
+void reach_stack(struct trans *tr, unsigned from, s32 disp);
+/* @to (T0 or T1) = the delta for the address in @reg. */
+void reach_delta(struct trans *tr, unsigned reg, unsigned to);
+/* --- reach_string.c --- MOVS and STOS */
+/* The instruction faults with RSI and RDI moved: what its struct insn_meta
+ * says then. */
+enum { META_PLAIN, META_MOVS, META_STOS };
+bool reach_can_string(const struct trans *tr, const struct x86_insn *i);
+void reach_string(struct trans *tr);
+/* --- reach.c --- */
+/* Bookkeeping of T1: the instruction has moved RSP by @n; it wrote what it
+ * writes. */
+void reach_moved_rsp(struct trans *tr, s64 n);
+void reach_after_copy(struct trans *tr);
+
 /* --- copy.c --- */
-/* Emits the instruction itself; a memory operand is at [T0]. */
+/* How many of R9 to R11 the instruction names beside its memory operand. */
+unsigned copy_stolen(const struct x86_insn *i);
+/* Is AH, CH, DH or BH among its operands? */
+bool copy_has_high_byte(const struct x86_insn *i);
+/* Emits the instruction itself; a memory operand is at tr->mem. */
 void copy_insn(struct trans *tr);
 /* Host register for guest register @r, or -1 if it lives in memory. */
 int host_reg(unsigned r);
@@ -108,12 +153,20 @@ void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes);
 
 /* --- flow.c --- */
 void flow_exit(struct trans *tr, s32 target, bool polled);
+/* The same for a jump, which faults here if it leads out of its segment. */
+void flow_jump(struct trans *tr, s32 target);
+/* Checks the target of a jump in @reg (T0, T1): before anything else is done,
+ * for the fault is the jump's. A direct one's: uses T0. */
+void flow_check(struct trans *tr, unsigned reg);
+void flow_check_direct(struct trans *tr, s32 target);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
+void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 bool flow_is_far(const struct trans *tr);
 void flow_far_lookup(struct trans *tr, const struct block_exit *x);
-void flow_call(struct trans *tr, s32 target, bool indirect);
 void flow_cold_call(struct trans *tr, struct cold *c);
-void flow_cold_shadow(struct trans *tr, struct cold *c);
+void flow_ret(struct trans *tr, s32 rsp_moved);
+void flow_note_jump(struct trans *tr, s32 rsp_moved);
+void flow_cold_ret(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);
 void flow_loop(struct trans *tr);
 void flow_cold_far(struct trans *tr, struct cold *c);
@@ -131,15 +184,20 @@ void stack_pushf(struct trans *tr);
 
 /* --- x87.c --- what FIP, FDP and FOP are to tell */
 bool x87_is_noted(const struct x86_insn *i);
+bool x87_waits(const struct x86_insn *i);
 void x87_note_offset(struct trans *tr); /* of the operand: in T0 */
 void x87_note(struct trans *tr); /* behind the instruction */
 
 /* --- trans.c --- */
+/* What follows in the block is for @key. */
+void trans_set_key(struct trans *tr, u32 key);
 void trans_callout(struct trans *tr,
 		   enum callout_result (*fn)(struct tcpu *, struct callout *));
 /* For an instruction that is generated if it is a plain one: the callout that
  * it is otherwise. Flags are SAVED. NULL: no room, the translation fails. */
 struct cold *cold_callout(struct trans *tr, callout_fn fn);
+/* The same, but flags are where they are, before and after. */
+struct cold *cold_callout_keeping(struct trans *tr, callout_fn fn);
 /* It is jumped to by @jump (of emit_jcc_fwd). */
 void cold_from(struct cold *c, u8 *jump);
 /* The instruction is complete; flags are SAVED. NULL is nothing. */

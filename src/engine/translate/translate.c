@@ -97,6 +97,7 @@ static void translate_vm_fini(struct vm *vm)
 			host_free(e->pages[i]);
 	host_pages_free(e->pages, (gmem_bytes(&vm->mem) >> PAGE_SHIFT) *
 					  sizeof(*e->pages));
+	windows_free(e->windows);
 	cache_fini(e);
 	host_free(e->trans);
 	host_pages_free(e, sizeof(*e));
@@ -125,13 +126,16 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 		err_set(err, rc, "no memory for the translator's tables");
 		goto fail;
 	}
+	e->fast_pext = has_fast_pext();
+	/* None, where the host limits address space: slower, that is all. */
+	if (!e->options.no_windows && e->fast_pext)
+		e->windows = windows_new(e);
 	rc = cache_init(e, err);
 	if (rc)
 		goto fail;
 	rc = stubs_make(e);
 	BUG_ON(rc);
 	e->shifts_overwrite_flags = shifts_overwrite();
-	e->fast_pext = has_fast_pext();
 	rc = -EMFILE;
 	if (!fault_register(e)) {
 		err_set(err, rc, "too many machines in one process");
@@ -180,11 +184,14 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 	struct tcpu *t = tcpu_of(v);
 
 	t->self = t;
+	t->jc_index_mask = (u64)(JC_ENTRIES - 1) << 2;
 	t->tlb_index_mask = (u64)(TLB_ENTRIES - 1) << PAGE_SHIFT;
 	t->e = v->vm->engine_vm;
 	t->stale = true;
-	shadow_init(t);
+	if (!shadow_init(t))
+		return err_set(err, -ENOMEM, "no memory for a shadow stack");
 	jc_clear(t);
+	window_vcpu_init(t);
 	t->mem = (struct x86_mem){ .read = cpu_read,
 				   .write = cpu_write,
 				   .probe = cpu_probe,
@@ -206,13 +213,12 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 		};
 		vm_add_stats(v->vm, &t->e->class_group);
 	}
-	(void)err;
 	return 0;
 }
 
 static void translate_vcpu_fini(struct vcpu *v)
 {
-	(void)v;
+	shadow_fini(tcpu_of(v));
 }
 
 static void translate_kick(struct vcpu *v)

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * window.h - windows: guest virtual memory as the host's own processor maps
+ * it, so that generated code reaches it without looking anything up.
+ *
+ * A slot is what one entry of the guest's top table covers, 512 GiB. A window
+ * is host address space of that size in which one slot of one guest address
+ * space is shown: guest address va is at va + delta, and delta depends on the
+ * slot alone. Pages appear in it as they are touched (a host fault each) and
+ * go when the guest flushes its TLB and its tables say something else.
+ *
+ * Isolation: a window and the guards around it hold pages of guest RAM or
+ * nothing. Generated code reads the delta by the slot number of the very
+ * address that it uses, within the reach of a displacement.
+ */
+#ifndef DOPPEL_TRANSLATE_WINDOW_H
+#define DOPPEL_TRANSLATE_WINDOW_H
+
+#include "base/base.h"
+#include "vm/gmem.h"
+#include "x86/mem.h"
+
+#define WINDOW_SHIFT 39
+#define WINDOW_SLOTS 512u
+#define WINDOW_BYTES BIT64(WINDOW_SHIFT)
+/* How far generated code may be off: a displacement, and what PUSH and POP
+ * may move RSP within a block, twice over. */
+#define WINDOW_GUARD GiB(8)
+#define WINDOW_REACH (WINDOW_GUARD / 4)
+
+enum window_right { WINDOW_USER, WINDOW_KERNEL, WINDOW_RIGHTS };
+
+struct tcpu;
+struct engine;
+struct windows;
+struct space;
+struct host_fault;
+
+/* NULL: none for this VM; everything works without. */
+struct windows *windows_new(struct engine *e);
+void windows_free(struct windows *w);
+void window_vcpu_init(struct tcpu *t);
+
+/* --- the architecture's flushes --- */
+/* CR3 was written; @keep: what is cached for its PCID stays good. */
+void window_switch(struct tcpu *t, bool keep);
+void window_flush_all(struct tcpu *t); /* and the mode may have changed */
+void window_flush_local(struct tcpu *t);
+void window_flush_page(struct tcpu *t, gva_t va);
+/* Address spaces that are not the current one are flushed. */
+void window_flush_others(struct tcpu *t);
+
+/* The page at @gpa may not be written through any window any more. */
+void window_protect(struct engine *e, gpa_t gpa);
+
+/* What to do about a host fault at an access of windowed code. */
+enum window_answer {
+	WINDOW_AGAIN, /* the page is there now: run it again */
+	WINDOW_FAULT, /* the guest's: *f */
+	WINDOW_SOFT, /* run the instruction by the software TLB */
+};
+/* @delta: the number of the host register that the delta was in; that of a
+ * page that has come with a new window is put there. */
+enum window_answer window_fault(struct tcpu *t, struct host_fault *h,
+				unsigned delta, struct x86_fault *f);
+
+/* An interrupt came while user code ran: is its address space worth it? */
+void window_tick(struct tcpu *t);
+
+/* Code that often needs the software TLB is translated for it. */
+bool window_is_soft(const struct windows *w, gpa_t gpa);
+void window_make_soft(struct windows *w, gpa_t gpa);
+
+#endif
