@@ -166,10 +166,14 @@ static void cold_add(struct trans *tr, int kind, u8 *from, u8 *resume)
 
 /*
  * Where an indirect jump is, and what it has added to RSP: if its target is
- * not canonical, it must not have happened. See run.c, jumps_nowhere().
+ * not canonical, it must not have happened. See run.c, jumps_nowhere(). The
+ * look-up may change code_base before it misses. @temp is overwritten.
  */
-void flow_note_jump(struct trans *tr, s32 rsp_moved)
+void flow_note_jump(struct trans *tr, unsigned temp, s32 rsp_moved)
 {
+	tr->delta_reg = NO_DELTA;
+	emit_gs(&tr->e, true, OP_MOV, temp, GS(code_base));
+	emit_gs(&tr->e, true, OP_STORE, temp, GS(jump_base));
 	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(jump_from),
 		      (u32)rsp_moved << PAGE_SHIFT |
 			      ((u32)tr->at & (PAGE_SIZE - 1)));
@@ -190,7 +194,7 @@ void flow_ret(struct trans *tr, s32 rsp_moved)
 void flow_cold_ret(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
-	flow_note_jump(tr, c->target);
+	flow_note_jump(tr, T1, c->target);
 	emit_jmp(&tr->e, tr->g->stubs.ret_miss[key_jc(c->key)]);
 }
 

@@ -205,7 +205,7 @@ void stack_call(struct trans *tr)
 	}
 	if (i->cls == X86_C_JMP_IND) {
 		load_target(tr, n);
-		flow_note_jump(tr, 0);
+		flow_note_jump(tr, T1, 0);
 		flow_jump_t0(tr);
 		return;
 	}
@@ -214,7 +214,8 @@ void stack_call(struct trans *tr)
 	emit_gs(&tr->e, true, OP_STORE, T0, GS(scratch[0]));
 	ret = push_return(tr, n);
 	access_end(tr);
-	flow_note_jump(tr, -(s32)n);
+	/* The target is in scratch[0]. */
+	flow_note_jump(tr, ret == T0 ? T1 : T0, -(s32)n);
 	flow_call(tr, ret, 0, true);
 }
 
@@ -241,7 +242,7 @@ void stack_ret(struct trans *tr)
 	else
 		emit_mov(e, T0, T1);
 	if ((tr->key & KEY_ALONE) || n == 2) {
-		flow_note_jump(tr, moved);
+		flow_note_jump(tr, T1, moved);
 		flow_jump_t0(tr);
 		return;
 	}

@@ -147,7 +147,7 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 void flow_cold_call(struct trans *tr, struct cold *c);
 void flow_cold_shadow(struct trans *tr, struct cold *c);
 void flow_ret(struct trans *tr, s32 rsp_moved);
-void flow_note_jump(struct trans *tr, s32 rsp_moved);
+void flow_note_jump(struct trans *tr, unsigned temp, s32 rsp_moved);
 void flow_cold_ret(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);
 void flow_loop(struct trans *tr);
