@@ -189,7 +189,7 @@ void setup_before(struct gen *g, struct form *f)
 	switch (f->row->setup) {
 	case SU_RET:
 		f->osz = f->osz && may_be_narrow(g);
-		/* fall through */
+		__attribute__((fallthrough));
 	case SU_STACK:
 	case SU_POPF:
 	case SU_POPSREG:
@@ -201,7 +201,7 @@ void setup_before(struct gen *g, struct form *f)
 		 * before they look at the selector. */
 		f->imm_set = true;
 		f->imm = below(g, 256);
-		/* fall through */
+		__attribute__((fallthrough));
 	case SU_IRET:
 		setup_far_return(g, f);
 		break;
@@ -254,7 +254,7 @@ void setup_before(struct gen *g, struct form *f)
 		/* Whether the processor notices that state is initial is its
 		 * own affair, and changes from run to run. */
 		g->no_init = true;
-		/* fall through */
+		__attribute__((fallthrough));
 	case SU_XRSTOR:
 		/* Not more components than a guest is shown. */
 		bind(g, RAX, rnd(g) & 7);
