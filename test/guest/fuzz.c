@@ -7,7 +7,7 @@
  * port, which is its right.
  *
  * Command line: seed=N (1), seconds=N (5), first=N (round, 0), rounds=N (no
- * limit), ring0=N (0: never), verbose=1.
+ * limit), ring0=N (0: never), breaks=1 (breakpoints in the sandbox), verbose=1.
  * A round depends on seed and number alone, so first= and rounds= repeat one.
  */
 #include "lib/desc.h"
@@ -282,6 +282,23 @@ static void make_registers(struct regs *r, int ring)
 #endif
 }
 
+/* Breakpoints of every kind, where they are likely to be hit. */
+static void arm_breakpoints(void)
+{
+	u32 dr7 = 0x400 | (random_number() & 0xffff00ff);
+
+	write_dr0(code_va + below(64));
+	write_dr1(code_va + below(CODE_PAGES * PAGE));
+	write_dr2(data_va + below(DATA_PAGES * PAGE));
+	write_dr3(data_va + 0x4000 - 64 - below(32));
+	/* The first two on code, mostly, and the others on data. */
+	if (below(4))
+		dr7 &= ~(0xffu << 16);
+	if (below(4))
+		dr7 |= 0x11u << 24;
+	write_dr7(dr7);
+}
+
 /* Time is up for this round: by the APIC's timer, or by NMI where IF is off. */
 static volatile bool running;
 static int round_ring;
@@ -309,6 +326,7 @@ static unsigned steps_left;
 static bool step(struct regs *r)
 {
 	write_dr6(0xffff0ff0);
+	r->rflags |= FL_RF;
 	return steps_left && steps_left--;
 }
 
@@ -359,6 +377,7 @@ static void restore_syscall(void)
 /* Everything that ring 0 may have turned over. */
 static void restore(void)
 {
+	write_dr7(0x400);
 	control_reset();
 	restore_syscall();
 	enter_sandbox();
@@ -369,9 +388,10 @@ static void restore(void)
 	for (unsigned v = 0; v < 32; v++)
 		if (v != V_DB && v != V_NMI && v != V_DF && v != V_MC)
 			trap_handle(v, skip_ahead);
-	/* The PIT's pin 2, as NMI, 50 ms from now; the APIC's timer sooner. */
+	/* The PIT's pin 2, as NMI, every 50 ms, for the first may come before the
+	 * round has begun; the APIC's timer sooner. */
 	ioapic_route(2, 4 << 8);
-	pit_start(0, 59659);
+	pit_start(2, 59659);
 	apic_write(APIC_EOI, 0);
 	apic_timer(V_WATCHDOG, DIVIDE_1, 3000000);
 }
@@ -389,6 +409,7 @@ static void fuzz(void)
 	ulong first = cmdline_number("first", 0);
 	ulong rounds = cmdline_number("rounds", ~0ul);
 	ulong ring0 = cmdline_number("ring0", 0);
+	bool breaks = cmdline_number("breaks", 0);
 	bool verbose = cmdline_number("verbose", 0);
 	unsigned counts[33] = { 0 };
 	unsigned last = cmos_second();
@@ -433,8 +454,11 @@ static void fuzz(void)
 							       i]);
 			print("\n");
 		}
+		if (breaks)
+			arm_breakpoints();
 		running = true;
 		run(&r);
+		write_dr7(0x400);
 		watchdog_off();
 		if (verbose)
 			trap_print(&r);

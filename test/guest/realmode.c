@@ -412,6 +412,23 @@ static void strings(void)
 	CHECK_EQ(BLOCK->esi & 0xffff, CODE_AT / 16);
 }
 
+/* Near calls, which return on a stack of 16 bits; one drops parameters. */
+CODE16(c_near, "mov %sp, %si\n xor %ax, %ax\n push $5\n push $7\n"
+	       "call 1f\n add $0x10, %ax\n mov $(2f - c_near), %bx\n"
+	       "call *%bx\n add $0x100, %ax\n jmp 3f\n"
+	       "1: inc %ax\n ret $4\n"
+	       "2: inc %ax\n calll 4f\n ret\n"
+	       "4: inc %ax\n retl\n"
+	       "3: sub %sp, %si\n");
+
+static void near_calls(void)
+{
+	real_prepare();
+	RUN(c_near);
+	CHECK_EQ(BLOCK->eax & 0xffff, 0x113);
+	CHECK_EQ(BLOCK->esi & 0xffff, 0);
+}
+
 /* Code that patches itself, in this mode too. */
 CODE16(c_smc, "movb $0x77, %cs:(1f + 1 - c_smc)\n jmp 1f\n"
 	      "1: mov $0x11, %al\n"
@@ -440,6 +457,7 @@ const struct test tests[] = {
 	{ "interrupt table moved", table_moved },
 	{ "timer", timer },
 	{ "strings and calls", strings },
+	{ "near calls", near_calls },
 	{ "self-modifying code", self_modifying },
 	{ NULL },
 };

@@ -331,6 +331,61 @@ static void code_limit(void)
 	CHECK_EQ(r.rip, 0);
 }
 
+/* Branches of all kinds to 0x2000, out of a segment that ends on another page:
+ * they fault before they have changed anything. */
+CODE(c_stop_here, STOP);
+CODE(c_out_jmp, "jmp . + 0x2000\n");
+CODE(c_out_jcc, "jz . + 0x2000\n");
+CODE(c_out_jmp_ind, "jmp *%eax\n");
+CODE(c_out_call, "call . + 0x2000\n");
+CODE(c_out_call_ind, "call *%eax\n");
+CODE(c_out_ret, "ret\n");
+CODE(c_out_ret4, "ret $4\n");
+CODE(c_in_jcc, "jnz . + 0x2000\n mov $1, %ebx\n" STOP);
+CODE(c_out_loop, "1: loop 1b - 0x20\n");
+CODE(c_out_loopz, "1: loopz 1b - 0x20\n");
+CODE(c_out_jecxz, "1: jecxz 1b - 0x20\n");
+
+static void branches_out(void)
+{
+	static const u8 *const tab[] = {
+		c_out_jmp, c_out_jcc, c_out_jmp_ind, c_out_call,
+		c_out_call_ind, c_out_ret, c_out_ret4, c_out_loop,
+		c_out_loopz, c_out_jecxz, c_in_jcc,
+	};
+	ulong base = pages_alloc(4) + PAGE;
+
+	/* For a machine that goes there. */
+	memcpy((void *)(base + 0x2000), c_stop_here, 2);
+	memcpy((void *)(base - 0x20), c_stop_here, 2);
+	for (unsigned i = 0; i < ARRAY_LEN(tab); i++) {
+		struct regs r;
+		ulong rsp;
+
+		context("branch %u", i);
+		memcpy((void *)base, tab[i], 32);
+		gdt_set(S0, desc(base, 0x1fff, ACC_CODE, SEG_D));
+		regs_init(&r, NULL, 0);
+		r.cs = S0;
+		r.rax = 0x2000;
+		r.rcx = tab[i] == c_out_jecxz ? 0 : 5;
+		r.rflags |= FL_ZF;
+		rsp = r.rsp -= 8;
+		*(volatile u32 *)rsp = 0x2000;
+		run(&r);
+		if (tab[i] == c_in_jcc) {
+			CHECK_STOP(r);
+			CHECK_EQ(r.rbx, 1);
+			continue;
+		}
+		CHECK_TRAP(r, V_GP, 0);
+		CHECK_EQ(r.rip, 0);
+		CHECK_EQ(r.rsp, rsp);
+		CHECK_EQ(r.rcx, tab[i] == c_out_jecxz ? 0 : 5);
+		CHECK_EQ(*(volatile u32 *)rsp, 0x2000);
+	}
+}
+
 /* 16-bit code: sizes are turned around, IP wraps. */
 CODE(c_code16, ".code16\n mov $0x1234, %ax\n mov $0x56789abc, %ebx\n"
 	       "push %cx\n pop %dx\n call 1f\n jmp 2f\n nop\n nop\n"
@@ -670,6 +725,8 @@ const struct test tests[] = {
 	{ "16-bit stack", stack_16 },
 	{ "code with a base", code_base },
 	{ "limit of code", code_limit,
+	  "no limit checks (SDM 3A 5.3 \"Limit Checking\")" },
+	{ "branches out of the code segment", branches_out,
 	  "no limit checks (SDM 3A 5.3 \"Limit Checking\")" },
 	{ "16-bit code", code_16 },
 	{ "IP wraps", ip_wraps },

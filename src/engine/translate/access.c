@@ -88,7 +88,7 @@ static struct cold *cold_add(struct trans *tr, int kind, u8 *from)
 	return c;
 }
 
-static void segment_cold(struct trans *tr, u8 *from, unsigned seg)
+void access_segment_cold(struct trans *tr, u8 *from, unsigned seg)
 {
 	struct cold *c = cold_add(tr, COLD_SEGMENT, from);
 
@@ -121,10 +121,10 @@ void access_segment(struct trans *tr, unsigned seg, unsigned bytes,
 		return;
 	flags_need_saved(tr);
 	emit_gs(e, true, ALU_CMP, T0, may);
-	segment_cold(tr, emit_jcc_fwd(e, CC_B), seg);
+	access_segment_cold(tr, emit_jcc_fwd(e, CC_B), seg);
 	emit_lea(e, true, T1, T0, 0xff, 0, (s32)bytes - 1);
 	emit_gs(e, true, ALU_CMP, T1, may + 8);
-	segment_cold(tr, emit_jcc_fwd(e, CC_A), seg);
+	access_segment_cold(tr, emit_jcc_fwd(e, CC_A), seg);
 	emit_gs(e, false, ALU_ADD, T0, sc + offsetof(struct segcache, base));
 }
 
@@ -140,7 +140,7 @@ static void alignment_check(struct trans *tr, unsigned bytes)
 	emit8(e, 0xf7);
 	emit8(e, 0xc2); /* test $imm32, %r10d */
 	emit32(e, unit - 1);
-	segment_cold(tr, emit_jcc_fwd(e, CC_NE), FAULT_ALIGN);
+	access_segment_cold(tr, emit_jcc_fwd(e, CC_NE), FAULT_ALIGN);
 }
 
 /* T1 = index of the TLB entry for T0. */

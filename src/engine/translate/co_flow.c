@@ -196,14 +196,16 @@ enum callout_result callout_narrow_branch(struct tcpu *t, struct callout *c)
 {
 	const struct x86_insn *i = &c->insn;
 	struct x86_state *s = callout_begin(t, c);
-	u64 next = callout_next(t, c);
+	u64 next = callout_next(t, c), to = next;
 	struct x86_fault f;
 
+	if (i->cls != X86_C_JCC || condition_holds(s->rflags, i->opcode & 15))
+		to = (u16)(next + i->imm);
+	if (to != next && to > s->seg[X86_CS].limit)
+		return callout_gp(t);
 	if (i->cls == X86_C_CALL && callout_push(t, next, i->opsize, &f))
 		return callout_fault(t, &f);
-	s->rip = next;
-	if (i->cls != X86_C_JCC || condition_holds(s->rflags, i->opcode & 15))
-		s->rip = (u16)(next + i->imm);
+	s->rip = to;
 	return callout_leave(t);
 }
 
@@ -213,26 +215,26 @@ static enum callout_result co_loop(struct tcpu *t, struct callout *c)
 	const struct x86_insn *i = &c->insn;
 	struct x86_state *s = callout_begin(t, c);
 	u64 count = reg_read(t, X86_RCX, i->adsize);
+	u64 target = callout_next(t, c) + i->imm;
 	bool zf = s->rflags & FLAG_ZF;
 	bool taken;
 
-	if (i->opcode == 0xe3) {
+	if (i->opcode == 0xe3)
 		taken = count == 0;
-	} else {
-		count--;
-		reg_write(t, X86_RCX, count, i->adsize);
-		taken = reg_read(t, X86_RCX, i->adsize) != 0;
-		if (i->opcode == 0xe0)
-			taken = taken && !zf;
-		else if (i->opcode == 0xe1)
-			taken = taken && zf;
-	}
+	else if (i->opcode == 0xe2)
+		taken = count != 1;
+	else
+		taken = count != 1 && zf == (i->opcode & 1);
+	if (!(t->key & KEY_CODE64))
+		target = i->opsize == 2 ? (u16)target : (u32)target;
+	if (taken && (t->key & KEY_LIMIT) && target > s->seg[X86_CS].limit)
+		return callout_gp(t);
+	if (i->opcode != 0xe3)
+		reg_write(t, X86_RCX, count - 1, i->adsize);
 	tcpu_set_rflags(t, s->rflags);
 	if (!taken)
 		return CALLOUT_NEXT;
-	s->rip = callout_next(t, c) + i->imm;
-	if (!(t->key & KEY_CODE64))
-		s->rip = i->opsize == 2 ? (u16)s->rip : (u32)s->rip;
+	s->rip = target;
 	return CALLOUT_LEAVE;
 }
 

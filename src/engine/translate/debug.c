@@ -124,7 +124,6 @@ bool debug_before(struct tcpu *t, bool alone, bool masked)
 		if (s->dr[n] == lin)
 			hits |= (u8)BIT(n);
 	}
-	t->key &= ~KEY_STEPS;
 	if (near || alone)
 		t->key |= KEY_STEPS;
 	if (hits && !masked && !(s->rflags & FLAG_RF)) {

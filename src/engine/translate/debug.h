@@ -25,9 +25,10 @@ static inline u32 debug_word(const struct x86_state *s)
 void debug_update(struct tcpu *t);
 
 /*
- * Before the instruction at x86.rip is looked up: settles KEY_STEPS of t->key
- * for it. @alone: it is to be the only one of its block in any case; @masked:
- * no instruction breakpoint strikes. True: one did, and was delivered.
+ * Before the instruction at x86.rip is looked up, while anything is armed: adds
+ * KEY_STEPS to t->key if it has to be run by itself. @alone: it has in any
+ * case; @masked: no instruction breakpoint strikes. True: one did, and was
+ * delivered.
  */
 bool debug_before(struct tcpu *t, bool alone, bool masked);
 

@@ -42,6 +42,9 @@ struct code_page {
 	unsigned count; /* ... all of them */
 	unsigned reach; /* lines that one of them extends over, less one */
 	u64 lines; /* bit n: line n holds translated code */
+	gva_t va; /* where a kernel runs it, if .kernel */
+	bool kernel;
+	bool aliased; /* ... in several places */
 };
 
 #define BLOCK_HASH_BITS 16
@@ -67,6 +70,7 @@ struct stubs {
 	/* TLB misses: T0 = gva - tag, T1 = index; by kind of access. */
 	u8 *miss[MMU_COUNT][2];
 	u8 *segment_fault; /* offset outside the segment */
+	u8 *string[MMU_COUNT][2][4]; /* see strings.c */
 };
 
 struct trans;
@@ -83,6 +87,7 @@ struct engine {
 	u64 epoch; /* counts evictions */
 	u32 random;
 
+	struct list far; /* struct block_exit that are chained to other pages */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 
@@ -133,6 +138,13 @@ void table_remove(struct engine *e, struct block *b);
 /* --- link.c --- */
 void link_exit(struct tcpu *t, struct block_exit *x, struct block *to);
 void link_break(struct engine *e, struct block *b); /* all from and to @b */
+/* To a block of another page, which is global; t->code_base is still that of
+ * the exit's block. */
+void link_far(struct tcpu *t, struct block_exit *x, struct block *to);
+/* A kernel's mappings have changed. */
+void link_far_break(struct engine *e);
+/* @b is about to run at t->code_base. */
+void link_entered(struct tcpu *t, struct block *b);
 /* Makes the block's entries lead out of it. */
 void link_disable_entries(struct engine *e, struct block *b);
 
@@ -165,6 +177,9 @@ void flow_lookup(struct emit *e, const struct stubs *stubs,
 void fastcall_update(struct tcpu *t);
 u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n);
 u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
+
+/* --- strings.c --- */
+u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
 
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key. NULL:

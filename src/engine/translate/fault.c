@@ -16,6 +16,7 @@
 #include "engine/translate/engine.h"
 #include "engine/translate/gs.h"
 #include "engine/translate/key.h"
+#include "engine/translate/trans.h"
 #include "x86/system.h"
 
 /* A block whose accesses fail in windows so often is better off without. */
@@ -168,6 +169,20 @@ static bool is_guests(const struct host_fault *h)
 	}
 }
 
+/* MOVS or STOS, interrupted: back from the windows. See reach_string.c. */
+static void take_string(struct tcpu *t, u8 string, const struct host_fault *h)
+{
+	u64 *gpr = t->v.x86.gpr;
+
+	gpr[X86_RDI] -= h->gpr[T0];
+	if (string == META_MOVS)
+		gpr[X86_RSI] -= h->gpr[T1] + t->df_poison;
+	else
+		gpr[X86_RDI] -= t->df_poison;
+	/* SYSCALL may have cleared DF since. */
+	t->df_poison = t->v.x86.rflags & FLAG_DF ? DF_POISON : 0;
+}
+
 /* The guest's state as the instruction of @m began, from the host's. */
 static void take_state(struct tcpu *t, const struct block *b,
 		       const struct insn_meta *m, const struct host_fault *h)
@@ -178,6 +193,8 @@ static void take_state(struct tcpu *t, const struct block *b,
 		if (r != X86_RSP && (r < X86_R9 || r > X86_R11))
 			s->gpr[r] = h->gpr[r];
 	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP];
+	if (m->string)
+		take_string(t, m->string, h);
 	if (!m->flags_saved)
 		t->flags_ax = flags_to_ax(h->rflags);
 	set_rip(t, b, m->guest);
@@ -204,6 +221,18 @@ static bool is_windows(const struct host_fault *h)
 	       h->vector == X86_SSEG;
 }
 
+static enum window_answer string_in_window(struct tcpu *t,
+					   struct host_fault *h)
+{
+	bool write = h->error & PF_W;
+	unsigned delta = write ? T0 : T1;
+	u64 before = h->gpr[delta];
+	enum window_answer a = window_fault(t, h, delta, &t->fault);
+
+	h->gpr[write ? X86_RDI : X86_RSI] += h->gpr[delta] - before;
+	return a;
+}
+
 /*
  * In a windowed block: a page that is not in the window yet, or what the
  * software TLB will tell apart. True: run the host's instruction again.
@@ -214,7 +243,8 @@ static bool in_window(struct tcpu *t, struct block *b,
 	enum window_answer a = WINDOW_SOFT;
 
 	if (h->vector == X86_PF)
-		a = window_fault(t, h, &t->fault);
+		a = m->string ? string_in_window(t, h) :
+				window_fault(t, h, T1, &t->fault);
 	if (a == WINDOW_AGAIN)
 		return true;
 	take_state(t, b, m, h);

@@ -124,6 +124,18 @@ static bool on_page(const struct trans *tr, s32 target)
 	       tr->b->gpa2 == ~0ull && !crosses(tr, target);
 }
 
+/* May a jump to another page be chained? See link.c. */
+bool flow_is_far(const struct trans *tr)
+{
+	return in_long_code(tr) && tr->mmu != MMU_USER && !is_stepping(tr);
+}
+
+void flow_far_lookup(struct trans *tr, const struct block_exit *x)
+{
+	flow_code_address(tr, T0, x->target);
+	flow_lookup(&tr->e, &tr->g->stubs, key_mmu(x->key));
+}
+
 /* Records a patchable exit whose rel32 field has just been emitted. */
 static void exit_record(struct trans *tr, s32 target, bool polled)
 {
@@ -137,18 +149,58 @@ static void exit_record(struct trans *tr, s32 target, bool polled)
 	x->patch = emit_pc(&tr->e) - 4;
 }
 
+static void exit_record_far(struct trans *tr, s32 target)
+{
+	exit_record(tr, target, true);
+	tr->b->exits[tr->b->exit_count - 1].far = true;
+}
+
 void flow_exit(struct trans *tr, s32 target, bool polled)
 {
 	tr->ended = true;
 	if (!on_page(tr, target)) {
-		flow_code_address(tr, T0, target);
-		flow_jump_t0(tr);
+		if (!flow_is_far(tr)) {
+			flow_code_address(tr, T0, target);
+			flow_jump_t0(tr);
+			return;
+		}
+		flags_need_saved(tr);
+		tr->flags = FLAGS_SAVED;
+		align_field(tr, 1);
+		emit8(&tr->e, 0xe9);
+		emit32(&tr->e, 0);
+		exit_record_far(tr, target);
 		return;
 	}
 	align_field(tr, 1);
 	emit8(&tr->e, 0xe9);
 	emit32(&tr->e, 0);
 	exit_record(tr, target, polled);
+}
+
+/* SDM 3A 5.3 "Limit Checking" */
+void flow_check(struct trans *tr, unsigned reg)
+{
+	if (!(tr->key & KEY_LIMIT))
+		return;
+	flags_need_saved(tr);
+	emit_gs(&tr->e, false, ALU_CMP, reg, GS(v.x86.seg[X86_CS].limit));
+	access_segment_cold(tr, emit_jcc_fwd(&tr->e, CC_A), X86_CS);
+	tr->flags = FLAGS_SAVED;
+}
+
+void flow_check_direct(struct trans *tr, s32 target)
+{
+	if (!(tr->key & KEY_LIMIT))
+		return;
+	flow_code_address(tr, T0, target);
+	flow_check(tr, T0);
+}
+
+void flow_jump(struct trans *tr, s32 target)
+{
+	flow_check_direct(tr, target);
+	flow_exit(tr, target, false);
 }
 
 static void cold_add(struct trans *tr, int kind, u8 *from, u8 *resume)
@@ -257,6 +309,11 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 		emit8(e, 0xe8);
 		emit32(e, 0);
 		exit_record(tr, target, false);
+	} else if (!indirect && flow_is_far(tr)) {
+		align_field(tr, 1);
+		emit8(e, 0xe8);
+		emit32(e, 0);
+		exit_record_far(tr, target);
 	} else {
 		if (indirect)
 			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
@@ -279,8 +336,7 @@ void flow_cold_far(struct trans *tr, struct cold *c)
 	emit_land(&tr->e, c->from);
 	tr->flags = c->flags;
 	trans_set_key(tr, c->key);
-	flow_code_address(tr, T0, c->target);
-	flow_jump_t0(tr);
+	flow_exit(tr, c->target, false);
 }
 
 static void branch_to(struct trans *tr, enum x86_cc cc, s32 target)
@@ -359,7 +415,16 @@ void flow_jcc(struct trans *tr)
 	u16 mask = saved_mask(cc);
 	s32 target = branch_target(tr);
 
-	if (tr->flags == FLAGS_SAVED && mask) {
+	if (tr->key & KEY_LIMIT) {
+		u8 *not_taken;
+
+		flags_need_saved(tr);
+		flags_need_host(tr);
+		not_taken = emit_jcc_fwd(&tr->e, cc ^ 1);
+		flow_jump(tr, target);
+		emit_land(&tr->e, not_taken);
+		tr->flags = FLAGS_BOTH;
+	} else if (tr->flags == FLAGS_SAVED && mask) {
 		struct emit *e = &tr->e;
 
 		/* testw $mask, %gs:flags_ax */

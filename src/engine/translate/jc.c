@@ -29,6 +29,11 @@ static unsigned bloom_bit(gva_t va)
 	return (unsigned)h;
 }
 
+static bool is_users(unsigned n)
+{
+	return n == MMU_USER || n == JC_USER_WINDOW;
+}
+
 #define GENERATION BIT64(48)
 #define SALT 0x9e4u
 
@@ -87,6 +92,8 @@ static void begin_generation(struct tcpu *t, unsigned n)
 	}
 	fill_bytes(t->jc_bloom[n], 0, sizeof(t->jc_bloom[n]));
 	t->jc_local[n] = false;
+	if (!is_users(n))
+		link_far_break(t->e);
 	set_generation(t, n, t->jc_last_generation[n]);
 }
 
@@ -194,6 +201,8 @@ static void space_enter(struct tcpu *t, const struct jc_space *s)
 	for (unsigned m = 0; s && m < JC_COUNT; m++) {
 		if (!s->of[m].valid)
 			continue;
+		if (!is_users(m))
+			link_far_break(t->e);
 		set_generation(t, m, s->of[m].generation);
 		copy_bytes(t->jc_bloom[m], s->of[m].bloom,
 			   sizeof(t->jc_bloom[m]));

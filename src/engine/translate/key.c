@@ -83,16 +83,14 @@ static u32 key_of(const struct x86_state *s)
 	if (!(k & KEY_CODE64)) {
 		if (s->seg[X86_SS].attr & SEG_DB)
 			k |= KEY_STACK32;
+		if (s->seg[X86_CS].limit != 0xffffffff)
+			k |= KEY_LIMIT;
 		if (is_flat_data(&s->seg[X86_DS]) &&
 		    is_flat_data(&s->seg[X86_ES]) &&
 		    is_flat_data(&s->seg[X86_SS]) && is_flat(&s->seg[X86_CS]) &&
 		    (s->seg[X86_CS].attr & SEG_READABLE))
 			k |= KEY_FLAT;
 	}
-	/* IP wraps before it meets the usual limit of 16-bit segments. */
-	if (!(k & KEY_CODE64) && s->seg[X86_CS].limit != 0xffffffff &&
-	    !(s->seg[X86_CS].limit == 0xffff && !(k & KEY_CODE32)))
-		k |= KEY_LIMIT;
 	if (real)
 		k |= KEY_REAL;
 	if (x86_is_real(s))
@@ -118,7 +116,7 @@ void key_update(struct tcpu *t)
 	struct x86_state *s = &t->v.x86;
 	u32 k = key_of(s);
 	unsigned m;
-	u64 cs_base;
+	u64 cs;
 
 	if (unlikely(debug_word(s) != t->debug.word))
 		debug_update(t);
@@ -138,10 +136,12 @@ void key_update(struct tcpu *t)
 	}
 	shadow_switch(t, key_jc(t->key), m);
 	t->key = k;
-	cs_base = k & KEY_CODE64 ? 0 : s->seg[X86_CS].base;
-	if (t->jc_key[m] != k || t->jc_cs_base[m] != cs_base) {
+	cs = k & KEY_CODE64 ? 0 :
+			      s->seg[X86_CS].base |
+				      (u64)s->seg[X86_CS].limit << 32;
+	if (t->jc_key[m] != k || t->jc_cs[m] != cs) {
 		jc_flush(t, m);
 		t->jc_key[m] = k;
-		t->jc_cs_base[m] = cs_base;
+		t->jc_cs[m] = cs;
 	}
 }

@@ -20,11 +20,11 @@
 #define KEY_REAL BIT(8) /* real or virtual-8086 mode */
 #define KEY_CPL12 BIT(9) /* CPL is not 0 */
 #define KEY_ALIGN BIT(11) /* CPL 3, EFLAGS.AC and CR0.AM: #AC */
-#define KEY_LIMIT BIT(12) /* a code segment that may end anywhere: see run.c */
+#define KEY_LIMIT BIT(12) /* CS ends below 4 GiB: jumps are checked */
 #define KEY_WINDOW BIT(13) /* memory by windows, unless KEY_ALONE, too */
 #define KEY_STEPS BIT(10) /* a block for one instruction; see debug.c */
 /* Either makes blocks of one instruction that are left by run_next(). */
-#define KEY_ALONE (KEY_TF | KEY_STEPS | KEY_LIMIT)
+#define KEY_ALONE (KEY_TF | KEY_STEPS)
 
 static inline enum mmu_index key_mmu(u32 key)
 {

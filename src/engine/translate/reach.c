@@ -27,10 +27,9 @@ bool reach_can(const struct trans *tr)
 	       !copy_has_high_byte(i);
 }
 
-/* T1 = the delta for the address in @reg. */
-static void load_delta(struct trans *tr, unsigned reg)
+void reach_delta(struct trans *tr, unsigned reg, unsigned to)
 {
-	/* pext %gs:window_slot_mask, reg, %r11 */
+	/* pext %gs:window_slot_mask, reg, to */
 	static const u8 pext[] = { 0x65, 0xc4, 0x62 };
 	struct emit *e = &tr->e;
 	u32 right = tr->key & KEY_USER ? WINDOW_USER : WINDOW_KERNEL;
@@ -39,10 +38,10 @@ static void load_delta(struct trans *tr, unsigned reg)
 		emit8(e, pext[k]);
 	emit8(e, (u8)(0x82 | (~reg & 15) << 3));
 	emit8(e, 0xf5);
-	emit8(e, 0x1c);
+	emit8(e, (u8)(0x04 | (to & 7) << 3));
 	emit8(e, 0x25);
 	emit32(e, GS(window_slot_mask));
-	emit_gs8(e, true, OP_MOV, T1, T1,
+	emit_gs8(e, true, OP_MOV, to, to,
 		 GS(window[0][0]) + right * (u32)sizeof(tr->t->window[0]));
 	tr->delta_reg = NO_DELTA;
 }
@@ -51,7 +50,7 @@ static void load_delta(struct trans *tr, unsigned reg)
 static void at_register(struct trans *tr, unsigned reg, s32 disp)
 {
 	if (tr->delta_reg != reg) {
-		load_delta(tr, reg);
+		reach_delta(tr, reg, T1);
 		tr->delta_reg = (u8)reg;
 		tr->drift = 0;
 	}
@@ -62,7 +61,7 @@ static void at_register(struct trans *tr, unsigned reg, s32 disp)
 /* The same for an address in T0, which lasts for this instruction. */
 static void at_t0(struct trans *tr, s32 disp)
 {
-	load_delta(tr, T0);
+	reach_delta(tr, T0, T1);
 	tr->mem = (struct operand){ .base = T0, .index = T1, .disp = disp };
 }
 

@@ -70,10 +70,6 @@ static bool crosses(struct tcpu *t, gpa_t gpa)
 		       X86_DECODE_SHORT;
 }
 
-/*
- * The block at rip, translated if need be; NULL when a fault was delivered
- * instead or the VM is being killed. *@global: its page is.
- */
 static struct block *find_any_block(struct tcpu *t, bool *global)
 {
 	struct engine *e = t->e;
@@ -116,15 +112,17 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 }
 
 /*
- * The same, if it lies within the code segment. Only in segments with an
- * unusual limit, whose blocks are of one instruction, can its end lie beyond.
+ * The block at rip, translated if need be; NULL when a fault was delivered
+ * instead or the VM is being killed. *@global: its page is. Where an
+ * instruction may lie across the limit of CS, it has a block to itself.
  */
 static struct block *find_block(struct tcpu *t, bool *global)
 {
 	struct block *b = find_any_block(t, global);
 	struct x86_fault f;
 
-	if (b && unlikely(b->key & KEY_LIMIT) &&
+	if (b && unlikely(t->key & KEY_LIMIT) &&
+	    ((t->key & KEY_STEPS) || b->gpa2 != ~0ull) &&
 	    t->v.x86.rip + b->guest_bytes - 1 > t->v.x86.seg[X86_CS].limit) {
 		x86_gp(&f);
 		fetch_fault(t, &f);
@@ -133,9 +131,41 @@ static struct block *find_block(struct tcpu *t, bool *global)
 	return b;
 }
 
+/*
+ * With a CS that ends below 4 GiB: is the instruction at rip near its end,
+ * that is, on a page of which a part is outside, or so short of it that it may
+ * reach over? Then it runs alone, and find_block() sees its length.
+ */
+static bool near_limit(const struct tcpu *t)
+{
+	const struct x86_seg *cs = &t->v.x86.seg[X86_CS];
+	u32 at = (u32)(cs->base + t->v.x86.rip);
+	u32 last = (u32)(cs->base + cs->limit);
+
+	if (t->v.x86.rip + X86_INSN_MAX > cs->limit)
+		return true;
+	return (last + 1) & ~PAGE_MASK && !((at ^ last) & PAGE_MASK);
+}
+
+/*
+ * Before an instruction that C leads to: must it be the only one of its block,
+ * for this and that to be looked at? False: a breakpoint struck instead.
+ * @alone, @masked: see debug_before().
+ */
+static bool prepare(struct tcpu *t, bool alone, bool masked)
+{
+	if (likely(!t->debug.armed && !(t->key & KEY_LIMIT)))
+		return true;
+	t->key &= ~KEY_STEPS;
+	if ((t->key & KEY_LIMIT) && near_limit(t))
+		t->key |= KEY_STEPS;
+	return !t->debug.armed || !debug_before(t, alone, masked);
+}
+
 static u64 enter_block(struct tcpu *t, struct block *b)
 {
 	t->code_base = t->v.x86.rip - (b->gpa & ~PAGE_MASK);
+	link_entered(t, b);
 	TRACE(EXEC, "%llx gpa %llx key %x", (unsigned long long)t->v.x86.rip,
 	      (unsigned long long)b->gpa, b->key);
 	return (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
@@ -161,7 +191,7 @@ u64 run_next(struct tcpu *t)
 	}
 	if (t->v.x86.intr_shadow || must_leave(t))
 		return leave(t);
-	if (unlikely(t->debug.armed) && debug_before(t, false, false))
+	if (!prepare(t, false, false))
 		return leave(t);
 	host = TRACE_ON(EXEC) ? 0 : jc_find(t, t->v.x86.rip);
 	if (host)
@@ -184,7 +214,7 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 {
 	struct block *from = x->from, *b;
 	u64 epoch = t->e->epoch;
-	bool global;
+	bool global = false;
 
 	set_rip(t, t->code_base + (u64)(s64)x->target);
 	if (must_leave(t))
@@ -197,10 +227,13 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	 * is on the page by construction, as long as it is mapped as it was
 	 * when the block was entered) and in the same mode.
 	 */
-	if (epoch == t->e->epoch && !from->dead && b->gpa2 == ~0ull &&
-	    b->key == x->key &&
-	    (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
-		link_exit(t, x, b);
+	if (epoch == t->e->epoch && !from->dead) {
+		if (x->far)
+			link_far(t, x, global && b->key == x->key ? b : NULL);
+		else if (b->gpa2 == ~0ull && b->key == x->key &&
+			 (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
+			link_exit(t, x, b);
+	}
 	jc_note(t, t->v.x86.rip, global);
 	return enter_block(t, b);
 }
@@ -217,28 +250,8 @@ u64 run_poll(struct tcpu *t, struct block *b)
 }
 
 /*
- * A jump out of the code segment faults at the jump; running on out of it, at
- * what would be next. Blocks are of one instruction here, and rip is its.
- */
-static bool jumps_out(struct tcpu *t, gva_t va)
-{
-	struct x86_fault f;
-	struct block *b;
-	bool global;
-
-	if (!(t->key & KEY_LIMIT) || va <= t->v.x86.seg[X86_CS].limit)
-		return false;
-	b = find_any_block(t, &global);
-	if (!b || va == (u32)(t->v.x86.rip + b->guest_bytes))
-		return false;
-	x86_gp(&f);
-	fault_deliver(t, &f);
-	return true;
-}
-
-/*
- * So does an indirect jump to a non-canonical address; what it has done to RSP
- * is undone. Direct jumps leave no note: where one may be what led there, so
+ * An indirect jump to a non-canonical address faults at the jump; what it has
+ * done to RSP is undone. Direct jumps leave no note: where one may be what led there, so
  * near the end of the canonical addresses, it is the fetch that faults.
  * DEVIATES: a CALL has written below the stack.
  */
@@ -260,7 +273,7 @@ static bool jumps_nowhere(struct tcpu *t, gva_t va)
 u64 run_jump_plain(struct tcpu *t, gva_t va)
 {
 	t->stats.jump_misses++;
-	if (jumps_out(t, va) || jumps_nowhere(t, va))
+	if (jumps_nowhere(t, va))
 		return run_next(t);
 	set_rip(t, va);
 	if (t->key & KEY_ALONE)
@@ -400,7 +413,7 @@ static void enter_in_shadow(struct tcpu *t)
 
 	t->v.x86.intr_shadow = 0;
 	t->debug.alone = false;
-	if (unlikely(t->debug.armed) && debug_before(t, true, mov_ss))
+	if (!prepare(t, true, mov_ss))
 		return;
 	if (t->soft_once)
 		t->key |= KEY_STEPS;

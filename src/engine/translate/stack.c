@@ -198,19 +198,24 @@ void stack_call(struct trans *tr)
 	unsigned n = i->opsize, ret;
 
 	if (i->cls == X86_C_CALL) {
+		s32 target = (s32)((s64)tr->next + (s64)i->imm);
+
+		flow_check_direct(tr, target);
 		ret = push_return(tr, n);
 		access_end(tr);
-		flow_call(tr, ret, (s32)((s64)tr->next + (s64)i->imm), false);
+		flow_call(tr, ret, target, false);
 		return;
 	}
 	if (i->cls == X86_C_JMP_IND) {
 		load_target(tr, n);
 		flow_note_jump(tr, T1, 0);
+		flow_check(tr, T0);
 		flow_jump_t0(tr);
 		return;
 	}
 	flags_need_saved(tr);
 	load_target(tr, n);
+	flow_check(tr, T0);
 	emit_gs(&tr->e, true, OP_STORE, T0, GS(scratch[0]));
 	ret = push_return(tr, n);
 	access_end(tr);
@@ -236,11 +241,9 @@ void stack_ret(struct trans *tr)
 	access_stack(tr, HOST_GUEST_RSP, 0, n, ACC_R);
 	load_mem(tr, T1, n);
 	tr->delta_reg = NO_DELTA;
+	flow_check(tr, T1);
 	stack_set(tr, HOST_GUEST_RSP, moved);
-	if (access_stack_bytes(tr) == 2)
-		emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
-	else
-		emit_mov(e, T0, T1);
+	emit_mov(e, T0, T1);
 	if ((tr->key & KEY_ALONE) || n == 2) {
 		flow_note_jump(tr, T1, moved);
 		flow_jump_t0(tr);

@@ -314,6 +314,9 @@ int stubs_make(struct engine *g)
 		s->ret_miss[n] = emit_ret_miss(e, s, n);
 	}
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
+		for (unsigned k = 0; k < 8; k++)
+			s->string[m][k / 4][k % 4] =
+				stub_string(e, m, (int)k / 4, k % 4);
 		s->miss[m][0] = emit_miss(e, GS(tlb[0].read_tag) +
 						     m * sizeof(struct tlb));
 		s->miss[m][1] = emit_miss(e, GS(tlb[0].write_tag) +

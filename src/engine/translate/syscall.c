@@ -19,8 +19,8 @@
 
 /* Of R11, with arithmetic flags apart. */
 #define SYSRET_TAKES (X86_SYSRET_FLAGS & ~FLAG_ARITH)
-/* A single step, alignment checks: C knows how. */
-#define SYSRET_ODD (FLAG_TF | FLAG_AC)
+/* A single step, alignment checks, strings downwards: C knows how. */
+#define SYSRET_ODD (FLAG_TF | FLAG_AC | FLAG_DF)
 
 void fastcall_update(struct tcpu *t)
 {

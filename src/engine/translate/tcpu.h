@@ -81,7 +81,7 @@ struct tlb {
 #define JC_BITS 14
 #define JC_ENTRIES (1u << JC_BITS)
 
-#define JC_BLOOM_BITS 4096
+#define JC_BLOOM_BITS 16384
 #define JC_SPACES 8
 
 struct jc_entry {
@@ -128,6 +128,9 @@ struct tcpu {
 	} x87;
 	u64 tlb_index_mask; /* for PEXT */
 	u64 window_slot_mask; /* the same */
+	/* DF_POISON if the guest's DF is set (or was, lately), else 0: makes
+	 * addresses non-canonical. See reach_string.c. */
+	u64 df_poison;
 
 	/* Offsets from lo to hi may be accessed; none if lo > hi. [0]: read,
 	 * [1]: write. */
@@ -178,7 +181,7 @@ struct tcpu {
 	/* Added to indices, times 4: generations do not displace each other. */
 	u32 jc_salt[JC_COUNT];
 	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
-	u64 jc_cs_base[JC_COUNT];
+	u64 jc_cs[JC_COUNT]; /* ... and base and limit of CS */
 	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
 	u64 jc_bloom[JC_COUNT][JC_BLOOM_BITS / 64]; /* pages that it knows */
 
@@ -215,6 +218,8 @@ static inline struct tcpu *tcpu_of(struct vcpu *v)
 	return container_of(v, struct tcpu, v);
 }
 
+#define DF_POISON BIT64(62)
+
 static inline u64 flags_from_ax(u16 ax)
 {
 	return ((ax >> 8) & 0xd5) | ((u64)(ax & 1) << 11);
@@ -237,6 +242,7 @@ static inline void tcpu_set_rflags(struct tcpu *t, u64 v)
 	/* Generated PUSHF ors the two together. */
 	t->v.x86.rflags = v & ~FLAG_ARITH;
 	t->flags_ax = flags_to_ax(v);
+	t->df_poison = v & FLAG_DF ? DF_POISON : 0;
 }
 
 #endif

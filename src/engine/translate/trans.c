@@ -145,6 +145,9 @@ static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 		return !system_switches_ac(tr->key);
 	case X86_C_MOV_CR:
 		return i->opcode != 0x20;
+	case X86_C_STRING:
+		return (i->pfx & (PFX_F2 | PFX_F3)) &&
+		       !string_is_generated(tr->key, i);
 	case X86_C_MOV_TO_SREG:
 	case X86_C_POP_SREG:
 	case X86_C_LOAD_FAR_PTR:
@@ -155,12 +158,11 @@ static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 	case X86_C_XSETBV:
 	case X86_C_POPF:
 	case X86_C_HLT:
-	case X86_C_STRING:
 	case X86_C_INS_OUTS:
 	case X86_C_IN_OUT:
 	case X86_C_INVLPG:
 	case X86_C_INVPCID:
-		return i->cls != X86_C_STRING || (i->pfx & (PFX_F2 | PFX_F3));
+		return true;
 	default:
 		return false;
 	}
@@ -226,6 +228,7 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	m->host = (u32)(emit_pc(&tr->e) - tr->b->host);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
 	m->waits_for_x87 = false;
+	m->string = META_PLAIN;
 	return m;
 }
 
@@ -282,7 +285,7 @@ static bool lea_as_it_is(struct trans *tr)
 	return true;
 }
 
-struct cold *cold_callout(struct trans *tr, callout_fn fn)
+struct cold *cold_callout_keeping(struct trans *tr, callout_fn fn)
 {
 	struct callout *callout = callout_new(tr, fn);
 	struct cold *c;
@@ -291,13 +294,19 @@ struct cold *cold_callout(struct trans *tr, callout_fn fn)
 		tr->failed = true;
 		return NULL;
 	}
-	flags_need_saved(tr);
-	tr->flags = FLAGS_SAVED;
 	c = &tr->cold[tr->cold_count++];
 	*c = (struct cold){ .kind = COLD_CALLOUT,
 			    .callout = callout,
+			    .flags = tr->flags,
 			    .insn = (u8)tr->n };
 	return c;
+}
+
+struct cold *cold_callout(struct trans *tr, callout_fn fn)
+{
+	flags_need_saved(tr);
+	tr->flags = FLAGS_SAVED;
+	return cold_callout_keeping(tr, fn);
 }
 
 void cold_from(struct cold *c, u8 *jump)
@@ -320,7 +329,11 @@ static void emit_cold_callout(struct trans *tr, const struct cold *c)
 {
 	for (unsigned k = 0; c->more[k]; k++)
 		emit_land(&tr->e, c->more[k]);
+	if (c->flags == FLAGS_HOST)
+		emit_save_flags(&tr->e);
 	emit_callout(tr, c->callout);
+	if (c->flags & FLAGS_HOST)
+		emit_restore_flags(&tr->e);
 	if (c->resume)
 		emit_jmp(&tr->e, c->resume + tr->e.to_rx);
 	else
@@ -388,6 +401,14 @@ static void set_rflags_bit(struct trans *tr, u64 bit, bool on)
 	tr->flags = FLAGS_SAVED;
 }
 
+static void set_df(struct trans *tr, bool on)
+{
+	set_rflags_bit(tr, FLAG_DF, on);
+	/* The upper half, that is bit 62. */
+	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(df_poison) + 4,
+		      on ? (u32)(DF_POISON >> 32) : 0);
+}
+
 static bool may_set_if(const struct trans *tr)
 {
 	return !(tr->key & (KEY_USER | KEY_CPL12 | KEY_REAL | KEY_TF));
@@ -439,14 +460,15 @@ static void do_insn(struct trans *tr)
 		tr->keep_delta = true;
 		return;
 	case X86_C_JMP:
-		flow_exit(tr, (s32)((s64)tr->next + (s64)i->imm), false);
+		flow_jump(tr, (s32)((s64)tr->next + (s64)i->imm));
 		return;
 	case X86_C_JCC:
 		flow_jcc(tr);
 		return;
 	case X86_C_LOOP:
 		if ((i->opcode == 0xe2 || i->opcode == 0xe3) &&
-		    i->adsize >= 4 && !is_narrow(tr)) {
+		    i->adsize >= 4 && !is_narrow(tr) &&
+		    !(tr->key & KEY_LIMIT)) {
 			flow_loop(tr);
 			return;
 		}
@@ -478,10 +500,15 @@ static void do_insn(struct trans *tr)
 		access_end(tr);
 		return;
 	case X86_C_CLD:
-		set_rflags_bit(tr, FLAG_DF, false);
+		set_df(tr, false);
 		return;
 	case X86_C_STD:
-		set_rflags_bit(tr, FLAG_DF, true);
+		set_df(tr, true);
+		return;
+	case X86_C_STRING:
+		if (!reach_can_string(tr, i))
+			break;
+		reach_string(tr);
 		return;
 	case X86_C_CLI:
 		if (!may_set_if(tr))
@@ -539,16 +566,41 @@ static u8 *emit_poll(struct trans *tr)
 	return out;
 }
 
+/* @skip: what comes before is to jump over it. */
+static void emit_far_entry(struct trans *tr, bool skip)
+{
+	struct emit *e = &tr->e;
+	u8 *from = e->p + 2;
+
+	if (skip) {
+		emit8(e, 0xeb);
+		emit8(e, 0);
+	}
+	tr->b->entry_far = (u32)(emit_pc(e) - tr->b->host);
+	/* movq $imm32, %gs:code_base */
+	emit_gs_imm32(e, true, 0xc7, 0, GS(code_base), (u32)tr->code_base);
+	if (skip && e->p <= e->end)
+		from[-1] = (u8)(e->p - from);
+}
+
 static u8 *emit_entries(struct trans *tr)
 {
 	struct block *b = tr->b;
 	u8 *poll;
 
 	b->pref = preferred_flags(tr);
-	if (b->pref == FLAGS_SAVED)
+	b->has_far = flow_is_far(tr) &&
+		     tr->code_base == (u64)(s64)(s32)tr->code_base;
+	if (b->pref == FLAGS_SAVED) {
 		emit_save_flags(&tr->e);
-	else
+		if (b->has_far)
+			emit_far_entry(tr, true);
+	} else {
+		if (b->has_far)
+			emit_far_entry(tr, false);
+		b->entry_other = (u32)(emit_pc(&tr->e) - b->host);
 		emit_restore_flags(&tr->e);
+	}
 	b->entry_pref = (u32)(emit_pc(&tr->e) - b->host);
 	poll = emit_poll(tr);
 	b->entry_nopoll = (u32)(emit_pc(&tr->e) - b->host);
@@ -645,6 +697,10 @@ static void emit_unlinked_exits(struct trans *tr)
 	for (unsigned k = 0; k < tr->b->exit_count; k++) {
 		struct block_exit *x = &tr->b->exits[k];
 
+		if (x->far) {
+			x->lookup = emit_pc(e);
+			flow_far_lookup(tr, x);
+		}
 		x->unlinked = emit_pc(e);
 		emit_land(e, engine_rw(tr->g, x->patch + 4));
 		emit_mov_imm(e, T0, (u64)(uintptr_t)x);
@@ -766,6 +822,7 @@ static struct block *block_new(struct trans *tr, gpa_t gpa2)
 	b->gpa = tr->gpa;
 	b->gpa2 = gpa2;
 	b->key = tr->key;
+	b->va = tr->code_base;
 	b->host = tr->seg->hot.rx + tr->seg->hot.used;
 	b->cold = tr->seg->cold.rx + tr->seg->cold.used;
 	list_init(&b->incoming);

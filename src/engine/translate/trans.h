@@ -37,7 +37,7 @@ struct cold {
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
 	u32 desc; /* MISS_* */
-	u8 flags; /* at .end, or at a far exit */
+	u8 flags; /* at .end, or at a far exit; COLD_CALLOUT: to be kept */
 	u8 insn;
 	s32 target; /* COLD_FAR; COLD_RET: what it adds to RSP */
 };
@@ -101,6 +101,9 @@ void flags_need_host(struct trans *tr);
 void access_offset(struct trans *tr);
 void access_segment(struct trans *tr, unsigned seg, unsigned bytes,
 		    unsigned acc);
+/* A jump emitted before @from leads to the fault of segment @seg: #SS for SS,
+ * #GP for others. */
+void access_segment_cold(struct trans *tr, u8 *from, unsigned seg);
 /* T0: linear address -> host address. Flags become SAVED. @acc: ACC_*. */
 void access_check(struct trans *tr, unsigned bytes, unsigned acc);
 /* All of it for the instruction's memory operand: tr->mem is where it is. In
@@ -120,6 +123,15 @@ void access_end(struct trans *tr);
 bool reach_can(const struct trans *tr);
 void reach_operand(struct trans *tr);
 void reach_stack(struct trans *tr, unsigned from, s32 disp);
+/* @to (T0 or T1) = the delta for the address in @reg. */
+void reach_delta(struct trans *tr, unsigned reg, unsigned to);
+/* --- reach_string.c --- MOVS and STOS */
+/* The instruction faults with RSI and RDI moved: what its struct insn_meta
+ * says then. */
+enum { META_PLAIN, META_MOVS, META_STOS };
+bool reach_can_string(const struct trans *tr, const struct x86_insn *i);
+void reach_string(struct trans *tr);
+/* --- reach.c --- */
 /* Bookkeeping of T1: the instruction has moved RSP by @n; it wrote what it
  * writes. */
 void reach_moved_rsp(struct trans *tr, s64 n);
@@ -142,8 +154,16 @@ void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes);
 
 /* --- flow.c --- */
 void flow_exit(struct trans *tr, s32 target, bool polled);
+/* The same for a jump, which faults here if it leads out of its segment. */
+void flow_jump(struct trans *tr, s32 target);
+/* Checks the target of a jump in @reg (T0, T1): before anything else is done,
+ * for the fault is the jump's. A direct one's: uses T0. */
+void flow_check(struct trans *tr, unsigned reg);
+void flow_check_direct(struct trans *tr, s32 target);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
+bool flow_is_far(const struct trans *tr);
+void flow_far_lookup(struct trans *tr, const struct block_exit *x);
 void flow_cold_call(struct trans *tr, struct cold *c);
 void flow_cold_shadow(struct trans *tr, struct cold *c);
 void flow_ret(struct trans *tr, s32 rsp_moved);
@@ -178,6 +198,8 @@ void trans_callout(struct trans *tr,
 /* For an instruction that is generated if it is a plain one: the callout that
  * it is otherwise. Flags are SAVED. NULL: no room, the translation fails. */
 struct cold *cold_callout(struct trans *tr, callout_fn fn);
+/* The same, but flags are where they are, before and after. */
+struct cold *cold_callout_keeping(struct trans *tr, callout_fn fn);
 /* It is jumped to by @jump (of emit_jcc_fwd). */
 void cold_from(struct cold *c, u8 *jump);
 /* The instruction is complete; flags are SAVED. NULL is nothing. */
@@ -188,6 +210,10 @@ void cold_resume(struct trans *tr, struct cold *c);
 bool system_insn(struct trans *tr);
 /* Are STAC and CLAC generated? */
 bool system_switches_ac(u32 key);
+
+/* --- strings.c --- */
+bool string_is_generated(u32 key, const struct x86_insn *i);
+void string_insn(struct trans *tr);
 
 /* --- syscall.c --- */
 bool syscall_insn(struct trans *tr);

@@ -114,6 +114,7 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 		return err_set(err, -ENOMEM, "no memory for the translator");
 	vm->engine_vm = e;
 	e->vm = vm;
+	list_init(&e->far);
 	if (o)
 		e->options = *o;
 	e->random = e->options.seed;

@@ -564,20 +564,18 @@ static bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m,
 	return true;
 }
 
-/* The address that windowed code meant, from where it faulted: T1 holds the
- * delta. False if it strayed into a guard. */
+/* The address that windowed code meant, from where it faulted. False if it
+ * strayed into a guard. */
 static bool fault_va(struct tcpu *t, const struct host_fault *h, u8 right,
-		     gva_t *va)
+		     u64 delta, gva_t *va)
 {
-	u64 delta = h->gpr[X86_R11];
-
 	*va = h->addr - delta;
 	return x86_is_canonical(*va) &&
 	       t->window[right][slot_of(*va)] == delta;
 }
 
 enum window_answer window_fault(struct tcpu *t, struct host_fault *h,
-				struct x86_fault *f)
+				unsigned delta, struct x86_fault *f)
 {
 	u8 right = t->key & KEY_USER ? WINDOW_USER : WINDOW_KERNEL;
 	bool write = h->error & PF_W;
@@ -589,7 +587,7 @@ enum window_answer window_fault(struct tcpu *t, struct host_fault *h,
 	gva_t va;
 
 	t->stats.window_faults++;
-	if (!fault_va(t, h, right, &va))
+	if (!fault_va(t, h, right, h->gpr[delta], &va))
 		return WINDOW_SOFT;
 	if (x86_walk(&t->v.x86, va, acc, false, phys_word, t, &w, f))
 		return WINDOW_FAULT;
@@ -603,7 +601,7 @@ enum window_answer window_fault(struct tcpu *t, struct host_fault *h,
 	if (!sp || (!slot_host(sp, va) && !slot_open(t, sp, slot_of(va))))
 		return WINDOW_SOFT;
 	/* Of a slot that has just been opened, or not loaded before. */
-	h->gpr[X86_R11] = t->window[right][slot_of(va)];
+	h->gpr[delta] = t->window[right][slot_of(va)];
 	m = map_find(sp, va);
 	if (m && map_upgrade(t, sp, m, va, &w, write))
 		return WINDOW_AGAIN;

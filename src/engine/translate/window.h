@@ -59,8 +59,10 @@ enum window_answer {
 	WINDOW_FAULT, /* the guest's: *f */
 	WINDOW_SOFT, /* run the instruction by the software TLB */
 };
+/* @delta: the number of the host register that the delta was in; that of a
+ * page that has come with a new window is put there. */
 enum window_answer window_fault(struct tcpu *t, struct host_fault *h,
-				struct x86_fault *f);
+				unsigned delta, struct x86_fault *f);
 
 /* An interrupt came while user code ran: is its address space worth it? */
 void window_tick(struct tcpu *t);
