@@ -41,6 +41,8 @@ int host_ram_discard(hva_t p, u64 bytes, int fd, u64 offset);
 /* Private zero pages, lazily committed, for big tables. */
 void *host_pages_alloc(u64 bytes) MUST_CHECK;
 void host_pages_free(void *p, u64 bytes);
+/* Any access to these of them faults from now on. */
+int host_pages_forbid(void *p, u64 bytes) MUST_CHECK;
 
 /* --- windows --- address space in which guest RAM is shown, page by page, at
  * addresses of the caller's choice. Inaccessible where nothing is. All but

@@ -24,6 +24,10 @@ struct block_exit {
 	struct list link; /* in to->incoming */
 	u8 *patch; /* the 4 bytes of its rel32, as executed */
 	u8 *unlinked; /* where it jumps when not chained */
+	/* To another page, of a kernel: see link.c. */
+	bool far;
+	struct list far_link;
+	u8 *lookup; /* ... where it jumps when it cannot be chained */
 	s32 target; /* offset from the block's code_base */
 	u32 key; /* on leaving: STAC and CLAC change it within a block */
 	u8 flags; /* enum flags_at on leaving */
@@ -72,8 +76,12 @@ struct block {
 	u32 host_bytes;
 	u8 *cold; /* what it seldom runs, in the segment's other half */
 	u32 cold_bytes;
-	u32 entry_pref; /* offsets of the entries; the other is at 0 */
+	u32 entry_pref; /* offsets of the entries */
 	u32 entry_nopoll;
+	u32 entry_other; /* for flags in the other place */
+	u32 entry_far; /* flags SAVED, sets code_base to .va */
+	bool has_far;
+	gva_t va; /* of the page, when it was translated */
 	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */
 	bool dead;
 	bool windowed; /* memory is reached through windows */
@@ -89,10 +97,15 @@ struct block {
 	u16 meta_count;
 };
 
+static inline struct block *block_of(struct block_part *p)
+{
+	return container_of(p - p->n, struct block, part[0]);
+}
+
 static inline u8 *block_entry(const struct block *b, u8 flags, bool poll)
 {
 	if (!(flags & b->pref))
-		return b->host;
+		return b->host + b->entry_other;
 	return b->host + (poll ? b->entry_pref : b->entry_nopoll);
 }
 

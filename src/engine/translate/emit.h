@@ -322,6 +322,29 @@ static inline void emit_land_at(struct emit *e, u8 *after, const u8 *target)
 		__builtin_memcpy(after - 4, &d, 4);
 }
 
+/* JRCXZ forward, over 127 bytes at most: it looks at no flags. */
+static inline u8 *emit_jrcxz(struct emit *e)
+{
+	emit8(e, 0xe3);
+	emit8(e, 0);
+	return e->p;
+}
+
+static inline void emit_jrcxz_land(struct emit *e, u8 *after)
+{
+	BUG_ON(e->p - after > 127);
+	if (e->p <= e->end)
+		after[-1] = (u8)(e->p - after);
+}
+
+/* NOT, too, touches none. */
+static inline void emit_not(struct emit *e, unsigned reg)
+{
+	emit_rex(e, true, 0, 0, reg);
+	emit8(e, 0xf7);
+	emit8(e, (u8)(0xd0 | (reg & 7)));
+}
+
 /* To a place already known, as executed. */
 static inline void emit_jmp(struct emit *e, const u8 *target)
 {

@@ -42,23 +42,26 @@ struct code_page {
 	unsigned count; /* ... all of them */
 	unsigned reach; /* lines that one of them extends over, less one */
 	u64 lines; /* bit n: line n holds translated code */
+	gva_t va; /* where a kernel runs it, if .kernel */
+	bool kernel;
+	bool aliased; /* ... in several places */
 };
 
 #define BLOCK_HASH_BITS 16
 
 /* Shared code in the cache; addresses as executed. */
 struct stubs {
-	u8 *enter; /* C: enter(t, pc), to an entry for flags SAVED */
-	u8 *enter_host; /* ... for flags in EFLAGS */
+	u8 *enter; /* C: enter(t, pc), to any entry */
 	u8 *leave; /* to the C caller of enter; registers are in x86 */
 	u8 *callout; /* T0: struct callout; returns, or leaves */
 	u8 *exit_host, *exit_saved; /* T0: struct block_exit */
 	u8 *poll_host, *poll_saved; /* T0: struct block */
 	/* T0: target address (jump_miss: plus the generation), flags SAVED */
 	u8 *jump_miss, *jump_plain;
+	u8 *jump_miss_host; /* the same with flags in EFLAGS */
 	u8 *jump_invalid; /* what a jump cache entry of tag 0 leads to */
 	/* A return that is not to where the shadow stack says. */
-	u8 *ret_miss[JC_COUNT];
+	u8 *ret_miss[JC_COUNT], *ret_miss_host[JC_COUNT];
 	u8 *ret; /* a plain one */
 	u8 *syscall[2], *sysret[2]; /* [1]: user code in windows */ /* see syscall.c */
 	u8 *shadow_empty[JC_COUNT];
@@ -67,6 +70,7 @@ struct stubs {
 	/* TLB misses: T0 = gva - tag, T1 = index; by kind of access. */
 	u8 *miss[MMU_COUNT][2];
 	u8 *segment_fault; /* offset outside the segment */
+	u8 *string[MMU_COUNT][2][4]; /* see strings.c */
 };
 
 struct trans;
@@ -83,6 +87,7 @@ struct engine {
 	u64 epoch; /* counts evictions */
 	u32 random;
 
+	struct list far; /* struct block_exit that are chained to other pages */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 
@@ -133,6 +138,13 @@ void table_remove(struct engine *e, struct block *b);
 /* --- link.c --- */
 void link_exit(struct tcpu *t, struct block_exit *x, struct block *to);
 void link_break(struct engine *e, struct block *b); /* all from and to @b */
+/* To a block of another page, which is global; t->code_base is still that of
+ * the exit's block. */
+void link_far(struct tcpu *t, struct block_exit *x, struct block *to);
+/* A kernel's mappings have changed. */
+void link_far_break(struct engine *e);
+/* @b is about to run at t->code_base. */
+void link_entered(struct tcpu *t, struct block *b);
 /* Makes the block's entries lead out of it. */
 void link_disable_entries(struct engine *e, struct block *b);
 
@@ -157,14 +169,17 @@ struct emit;
 u8 *flow_find(struct emit *e, unsigned n);
 void flow_to_found(struct emit *e, unsigned n, u8 op);
 /* Both, by way of C if it is not there: a jump. */
-void flow_lookup(struct emit *e, const struct stubs *stubs,
-		 unsigned n);
+void flow_lookup(struct emit *e, const struct stubs *stubs, unsigned n);
+void flow_lookup_host(struct emit *e, const struct stubs *stubs, unsigned n);
 
 /* --- syscall.c --- */
 /* STAR, SFMASK, EFER or CR4 has changed. */
 void fastcall_update(struct tcpu *t);
-u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n);
+u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel);
 u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
+
+/* --- strings.c --- */
+u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
 
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key. NULL:
@@ -206,18 +221,26 @@ void jc_note(struct tcpu *t, gva_t va, bool global);
 void jc_switch(struct tcpu *t, u64 to, bool keep);
 /* INVPCID, for a PCID that is not the current one. */
 void jc_forget_pcid(struct tcpu *t, u64 pcid);
-/* MIRRORS: flow_find. Code of one program differs in few low bits. */
-#define JC_HASH_FACTOR 0x1e3779b1
-#define JC_HASH_SHIFT 26
-static inline u32 jc_index(const struct tcpu *t, unsigned n, gva_t va)
+/* MIRRORS: flow_find(), find_keeping_flags(). A tag is the address plus the
+ * generation, and so generations do not displace each other. */
+#define JC_HASH_1 32
+#define JC_HASH_2 12
+static inline u64 jc_rotated(u64 v, unsigned n)
 {
-	u32 hash = (u32)((va * JC_HASH_FACTOR) >> JC_HASH_SHIFT);
+	return v >> n | v << (64 - n);
+}
+static inline u32 jc_index(u64 tag)
+{
+	u64 h = jc_rotated(tag, JC_HASH_1) + tag;
 
-	return (hash + t->jc_salt[n] / 4) & (JC_ENTRIES - 1);
+	return (u32)(jc_rotated(h, JC_HASH_2) + tag) & (JC_ENTRIES - 1);
 }
 
 /* --- shadow.c --- */
-void shadow_init(struct tcpu *t);
+bool shadow_init(struct tcpu *t); /* false: no memory */
+void shadow_fini(struct tcpu *t);
+/* Is @h a call that finds no room? Then there is some. */
+bool shadow_is_full(const struct tcpu *t, struct host_fault *h);
 /* Forgets what is on it. */
 void shadow_reset(struct tcpu *t, unsigned n);
 /* In C: t->key is about to become one for @to, from one for @from. */

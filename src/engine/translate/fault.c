@@ -272,6 +272,8 @@ bool fault_host(struct host_fault *h)
 	__asm__ volatile("mov %%gs:%c1, %0"
 			 : "=r"(t)
 			 : "i"(offsetof(struct tcpu, self)));
+	if (shadow_is_full(t, h))
+		return true;
 	if (b->windowed && is_windows(h)) {
 		if (in_window(t, b, m, h))
 			return true;

@@ -29,6 +29,25 @@ static u32 jc_at(unsigned n)
 	return GS(jc[0]) + n * (u32)sizeof(((struct tcpu *)0)->jc[0]);
 }
 
+/* rorx $count, from, to: no flags. */
+static void emit_rorx(struct emit *e, unsigned to, unsigned from, u8 count)
+{
+	emit8(e, 0xc4);
+	emit8(e, (u8)((to & 8 ? 0 : 0x80) | 0x40 | (from & 8 ? 0 : 0x20) | 3));
+	emit8(e, 0xfb);
+	emit8(e, 0xf0);
+	emit8(e, (u8)(0xc0 | (to & 7) << 3 | (from & 7)));
+	emit8(e, count);
+}
+
+/* Sets code_base to that of the entry found. */
+static void found(struct emit *e, u32 jc)
+{
+	emit_gs8(e, true, OP_MOV, T0, T1,
+		 jc + offsetof(struct jc_entry, code_base));
+	emit_gs(e, true, OP_STORE, T0, GS(code_base));
+}
+
 /*
  * Finds the guest address in T0 in the jump cache; flags are SAVED. Its
  * entries are 32 bytes: the index is kept times 4 in T1, and scaled by 8.
@@ -40,23 +59,47 @@ u8 *flow_find(struct emit *e, unsigned n)
 	u32 jc = jc_at(n);
 	u8 *miss;
 
-	/* imul $factor, %r10, %r11; shr $24, %r11 */
-	emit8(e, 0x4d);
-	emit8(e, 0x69);
-	emit8(e, 0xda);
-	emit32(e, JC_HASH_FACTOR);
-	emit8(e, 0x49);
-	emit8(e, 0xc1);
-	emit8(e, 0xeb);
-	emit8(e, JC_HASH_SHIFT - 2);
-	emit_gs(e, false, ALU_ADD, T1, GS(jc_salt[0]) + 4 * n);
-	emit_ri(e, false, 4, T1, (JC_ENTRIES - 1) << 2);
 	emit_gs(e, true, ALU_ADD, T0, GS(jc_generation[0]) + 8 * n);
+	emit_mov(e, T1, T0);
+	emit_shift(e, true, 1, T1, JC_HASH_1); /* ror */
+	emit_rr(e, true, ALU_ADD, T1, T0);
+	emit_shift(e, true, 1, T1, JC_HASH_2);
+	emit_rr(e, true, ALU_ADD, T1, T0);
+	emit_ri(e, false, 4, T1, JC_ENTRIES - 1);
+	emit_shift(e, false, 4, T1, 2);
 	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
 	miss = emit_jcc_fwd(e, CC_NE);
-	emit_gs8(e, true, OP_MOV, T0, T1,
-		 jc + offsetof(struct jc_entry, code_base));
-	emit_gs(e, true, OP_STORE, T0, GS(code_base));
+	found(e, jc);
+	return miss;
+}
+
+/* The same with flags in EFLAGS, and staying there. */
+static u8 *find_keeping_flags(struct emit *e, unsigned n)
+{
+	/* pdep %gs:jc_index_mask, %r11, %r11 */
+	static const u8 pdep[] = { 0x65, 0xc4, 0x62, 0xa3, 0xf5, 0x1c, 0x25 };
+	u32 jc = jc_at(n);
+	u8 *hit, *miss;
+
+	emit_gs(e, true, OP_STORE, X86_RCX, GS(scratch[1]));
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(jc_generation[0]) + 8 * n);
+	emit_lea(e, true, T0, T0, X86_RCX, 0, 0);
+	emit_rorx(e, T1, T0, JC_HASH_1);
+	emit_lea(e, true, T1, T1, T0, 0, 0);
+	emit_rorx(e, T1, T1, JC_HASH_2);
+	emit_lea(e, true, T1, T1, T0, 0, 0);
+	for (unsigned k = 0; k < sizeof(pdep); k++)
+		emit8(e, pdep[k]);
+	emit32(e, GS(jc_index_mask));
+	emit_gs8(e, true, OP_MOV, X86_RCX, T1,
+		 jc + offsetof(struct jc_entry, minus_tag));
+	emit_lea(e, true, X86_RCX, X86_RCX, T0, 0, 0);
+	hit = emit_jrcxz(e);
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
+	miss = emit_jmp_fwd(e);
+	emit_jrcxz_land(e, hit);
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
+	found(e, jc);
 	return miss;
 }
 
@@ -72,12 +115,19 @@ void flow_to_found(struct emit *e, unsigned n, u8 op)
 		emit_gs8(e, false, 0xff, op, T1, host);
 }
 
-void flow_lookup(struct emit *e, const struct stubs *stubs,
-		 unsigned n)
+void flow_lookup(struct emit *e, const struct stubs *stubs, unsigned n)
 {
 	u8 *miss = flow_find(e, n);
 
 	emit_land_at(e, miss, stubs->jump_miss);
+	flow_to_found(e, n, 4);
+}
+
+void flow_lookup_host(struct emit *e, const struct stubs *stubs, unsigned n)
+{
+	u8 *miss = find_keeping_flags(e, n);
+
+	emit_land_at(e, miss, stubs->jump_miss_host);
 	flow_to_found(e, n, 4);
 }
 
@@ -87,14 +137,35 @@ static bool is_stepping(const struct trans *tr)
 	return tr->key & KEY_ALONE;
 }
 
-void flow_jump_t0(struct trans *tr)
+/* Flags are where they have to be when the block is left by a jump, call or
+ * return to anywhere. */
+static void flags_to_leave(struct trans *tr)
 {
-	flags_need_saved(tr);
-	tr->ended = true;
-	if (is_stepping(tr))
-		emit_jmp(&tr->e, tr->g->stubs.jump_plain);
+	if (key_flags(tr->key) == FLAGS_HOST)
+		flags_need_host(tr);
+	else
+		flags_need_saved(tr);
+	tr->flags = key_flags(tr->key);
+}
+
+static void lookup(struct trans *tr)
+{
+	if (key_flags(tr->key) == FLAGS_HOST)
+		flow_lookup_host(&tr->e, &tr->g->stubs, tr->jc);
 	else
 		flow_lookup(&tr->e, &tr->g->stubs, tr->jc);
+}
+
+void flow_jump_t0(struct trans *tr)
+{
+	tr->ended = true;
+	if (is_stepping(tr)) {
+		flags_need_saved(tr);
+		emit_jmp(&tr->e, tr->g->stubs.jump_plain);
+	} else {
+		flags_to_leave(tr);
+		lookup(tr);
+	}
 }
 
 /* The rel32 that a patch will change must not cross an 8-byte boundary. */
@@ -124,6 +195,19 @@ static bool on_page(const struct trans *tr, s32 target)
 	       tr->b->gpa2 == ~0ull && !crosses(tr, target);
 }
 
+/* May a jump to another page be chained? See link.c. */
+bool flow_is_far(const struct trans *tr)
+{
+	return in_long_code(tr) && tr->mmu != MMU_USER && !is_stepping(tr);
+}
+
+void flow_far_lookup(struct trans *tr, const struct block_exit *x)
+{
+	trans_set_key(tr, x->key);
+	flow_code_address(tr, T0, x->target);
+	lookup(tr);
+}
+
 /* Records a patchable exit whose rel32 field has just been emitted. */
 static void exit_record(struct trans *tr, s32 target, bool polled)
 {
@@ -137,12 +221,26 @@ static void exit_record(struct trans *tr, s32 target, bool polled)
 	x->patch = emit_pc(&tr->e) - 4;
 }
 
+static void exit_record_far(struct trans *tr, s32 target)
+{
+	exit_record(tr, target, true);
+	tr->b->exits[tr->b->exit_count - 1].far = true;
+}
+
 void flow_exit(struct trans *tr, s32 target, bool polled)
 {
 	tr->ended = true;
 	if (!on_page(tr, target)) {
-		flow_code_address(tr, T0, target);
-		flow_jump_t0(tr);
+		if (!flow_is_far(tr)) {
+			flow_code_address(tr, T0, target);
+			flow_jump_t0(tr);
+			return;
+		}
+		flags_to_leave(tr);
+		align_field(tr, 1);
+		emit8(&tr->e, 0xe9);
+		emit32(&tr->e, 0);
+		exit_record_far(tr, target);
 		return;
 	}
 	align_field(tr, 1);
@@ -200,15 +298,35 @@ void flow_note_jump(struct trans *tr, s32 rsp_moved)
 			      ((u32)tr->at & (PAGE_SIZE - 1)));
 }
 
-/* A return to T0, unless it is to where the last call came from. */
+/*
+ * A return to T0, unless it is not to where the last call came from. With
+ * flags in EFLAGS the shadow stack holds the complement of the address:
+ * their sum plus one is then 0, and JRCXZ knows.
+ */
 void flow_ret(struct trans *tr, s32 rsp_moved)
 {
-	/* cmp 8(%rsp), %r10 */
-	emit_rm(&tr->e, true, ALU_CMP, T0, X86_RSP, 8);
-	cold_add(tr, COLD_RET, emit_jcc_fwd(&tr->e, CC_NE), NULL);
+	struct emit *e = &tr->e;
+	u8 *same = NULL, *miss;
+
+	flags_to_leave(tr);
+	if (tr->flags == FLAGS_HOST) {
+		emit_mov(e, T1, X86_RCX);
+		emit_rm(e, true, OP_MOV, X86_RCX, X86_RSP, 8);
+		emit_lea(e, true, X86_RCX, X86_RCX, T0, 0, 1);
+		same = emit_jrcxz(e);
+		emit_mov(e, X86_RCX, T1);
+		miss = emit_jmp_fwd(e);
+		emit_jrcxz_land(e, same);
+		emit_mov(e, X86_RCX, T1);
+	} else {
+		/* cmp 8(%rsp), %r10 */
+		emit_rm(e, true, ALU_CMP, T0, X86_RSP, 8);
+		miss = emit_jcc_fwd(e, CC_NE);
+	}
+	cold_add(tr, COLD_RET, miss, NULL);
 	if (!tr->failed)
 		tr->cold[tr->cold_count - 1].target = rsp_moved;
-	emit8(&tr->e, 0xc3);
+	emit8(e, 0xc3);
 	tr->ended = true;
 }
 
@@ -216,7 +334,9 @@ void flow_cold_ret(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
 	flow_note_jump(tr, c->target);
-	emit_jmp(&tr->e, tr->g->stubs.ret_miss[key_jc(c->key)]);
+	emit_jmp(&tr->e, key_flags(c->key) == FLAGS_HOST ?
+				 tr->g->stubs.ret_miss_host[key_jc(c->key)] :
+				 tr->g->stubs.ret_miss[key_jc(c->key)]);
 }
 
 /*
@@ -251,9 +371,8 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 {
 	struct emit *e = &tr->e;
 	bool direct = !indirect && on_page(tr, target);
-	u8 *full, *miss;
+	u8 *miss;
 
-	flags_need_saved(tr);
 	if (is_stepping(tr) || tr->size == X86_CODE16) {
 		if (indirect)
 			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
@@ -266,28 +385,36 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 		flow_exit(tr, target, false);
 		return;
 	}
-	emit_gs(e, true, ALU_CMP, X86_RSP,
-		GS(shadow[0].limit) + tr->jc * (u32)sizeof(struct shadow));
-	full = emit_jcc_fwd(e, CC_B);
-	cold_add(tr, COLD_SHADOW, full, full);
+	/* It faults if the shadow stack is full: fault.c empties it. */
+	emit_rm(e, false, OP_MOV, ret == T0 ? T1 : T0, X86_RSP,
+		-(s32)SHADOW_BELOW_BYTES);
+	if (key_flags(tr->key) == FLAGS_HOST)
+		emit_not(e, ret);
 	emit8(e, 0x41);
 	emit8(e, (u8)(0x50 | (ret & 7))); /* push */
-	tr->flags = FLAGS_SAVED;
+	flags_to_leave(tr);
 	if (direct) {
 		align_field(tr, 1);
 		emit8(e, 0xe8);
 		emit32(e, 0);
 		exit_record(tr, target, false);
+	} else if (!indirect && flow_is_far(tr)) {
+		align_field(tr, 1);
+		emit8(e, 0xe8);
+		emit32(e, 0);
+		exit_record_far(tr, target);
 	} else {
 		if (indirect)
 			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
 		else
 			flow_code_address(tr, T0, target);
-		miss = flow_find(e, tr->jc);
+		miss = tr->flags == FLAGS_HOST ?
+			       find_keeping_flags(e, tr->jc) :
+			       flow_find(e, tr->jc);
 		flow_to_found(e, tr->jc, 2);
 		cold_add(tr, COLD_CALL, miss, e->p);
 	}
-	/* The guest has returned; flags are SAVED. */
+	/* The guest has returned; flags are as they were left. */
 	emit_rm(e, true, OP_LEA, T1, T0, -tr->next);
 	emit_gs(e, true, OP_STORE, T1, GS(code_base));
 	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 8);
@@ -300,8 +427,7 @@ void flow_cold_far(struct trans *tr, struct cold *c)
 	emit_land(&tr->e, c->from);
 	tr->flags = c->flags;
 	trans_set_key(tr, c->key);
-	flow_code_address(tr, T0, c->target);
-	flow_jump_t0(tr);
+	flow_exit(tr, c->target, false);
 }
 
 static void branch_to(struct trans *tr, enum x86_cc cc, s32 target)
@@ -355,17 +481,9 @@ static u16 saved_mask(enum x86_cc cc)
 void flow_cold_call(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
-	emit_call(&tr->e, tr->g->stubs.jump_miss);
-	emit_jmp(&tr->e, c->resume + tr->e.to_rx);
-}
-
-/* The shadow stack is full: forget it, from its base on. */
-void flow_cold_shadow(struct trans *tr, struct cold *c)
-{
-	emit_land(&tr->e, c->from);
-	emit_gs(&tr->e, true, OP_MOV, X86_RSP,
-		GS(shadow[0].base) +
-			key_jc(c->key) * (u32)sizeof(struct shadow));
+	emit_call(&tr->e, key_flags(c->key) == FLAGS_HOST ?
+				  tr->g->stubs.jump_miss_host :
+				  tr->g->stubs.jump_miss);
 	emit_jmp(&tr->e, c->resume + tr->e.to_rx);
 }
 

@@ -29,8 +29,12 @@ static unsigned bloom_bit(gva_t va)
 	return (unsigned)h;
 }
 
+static bool is_users(unsigned n)
+{
+	return n == MMU_USER || n == JC_USER_WINDOW;
+}
+
 #define GENERATION BIT64(48)
-#define SALT 0x9e4u
 
 /* Tag 0: an address that has it is led to where a miss goes, too. */
 static void entry_clear(struct tcpu *t, struct jc_entry *j)
@@ -68,7 +72,6 @@ void jc_clear(struct tcpu *t)
 static void set_generation(struct tcpu *t, unsigned n, u64 generation)
 {
 	t->jc_generation[n] = generation;
-	t->jc_salt[n] = (u32)(generation >> 48) * SALT;
 	shadow_reset(t, n);
 }
 
@@ -87,6 +90,8 @@ static void begin_generation(struct tcpu *t, unsigned n)
 	}
 	fill_bytes(t->jc_bloom[n], 0, sizeof(t->jc_bloom[n]));
 	t->jc_local[n] = false;
+	if (!is_users(n))
+		link_far_break(t->e);
 	set_generation(t, n, t->jc_last_generation[n]);
 }
 
@@ -100,7 +105,7 @@ void jc_flush(struct tcpu *t, unsigned n)
 void jc_drop(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	struct jc_entry *j = &t->jc[n][jc_index(t, n, va)];
+	struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
 
 	if (j->tag == va + t->jc_generation[n])
 		entry_clear(t, j);
@@ -109,7 +114,7 @@ void jc_drop(struct tcpu *t, gva_t va)
 u64 jc_find(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	const struct jc_entry *j = &t->jc[n][jc_index(t, n, va)];
+	const struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
 
 	if (j->tag != va + t->jc_generation[n] || !j->tag)
 		return 0;
@@ -194,6 +199,8 @@ static void space_enter(struct tcpu *t, const struct jc_space *s)
 	for (unsigned m = 0; s && m < JC_COUNT; m++) {
 		if (!s->of[m].valid)
 			continue;
+		if (!is_users(m))
+			link_far_break(t->e);
 		set_generation(t, m, s->of[m].generation);
 		copy_bytes(t->jc_bloom[m], s->of[m].bloom,
 			   sizeof(t->jc_bloom[m]));
@@ -241,12 +248,13 @@ void jc_note(struct tcpu *t, gva_t va, bool global)
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 {
 	unsigned n = key_jc(t->key);
-	struct jc_entry *j = &t->jc[n][jc_index(t, n, va)];
+	struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
 
 	jc_note(t, va, global);
 	if ((b->key & KEY_ALONE) || t->e->options.no_chaining)
 		return;
 	j->tag = va + t->jc_generation[n];
-	j->host = (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
+	j->minus_tag = -j->tag;
+	j->host = (u64)(uintptr_t)block_entry(b, key_flags(b->key), true);
 	j->code_base = va - (b->gpa & ~PAGE_MASK);
 }

@@ -7,6 +7,7 @@
 #ifndef DOPPEL_TRANSLATE_KEY_H
 #define DOPPEL_TRANSLATE_KEY_H
 
+#include "engine/translate/block.h"
 #include "engine/translate/tcpu.h"
 
 #define KEY_CODE64 BIT(0)
@@ -35,6 +36,13 @@ static inline enum mmu_index key_mmu(u32 key)
 
 /* KEY_WINDOW if the kernel's code has it, as far as the VM decides that. */
 u32 key_kernel_windows(const struct engine *e);
+
+/* Where flags are when blocks are entered by anything but a chained jump: by
+ * the jump cache, a call or a return. With windows they can stay in EFLAGS. */
+static inline u8 key_flags(u32 key)
+{
+	return key & KEY_WINDOW ? FLAGS_HOST : FLAGS_SAVED;
+}
 
 /* Which jump cache. */
 static inline unsigned key_jc(u32 key)

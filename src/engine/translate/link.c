@@ -2,12 +2,19 @@
 /*
  * link.c - chaining: a direct exit jumps straight to its target's entry.
  *
- * Only within one guest page (there the target's address follows from ours,
- * whatever the page tables say) and only to blocks that end on that page.
+ * Within one guest page the target's address follows from ours, whatever the
+ * page tables say: all exits are chained, but to blocks that do not end on it.
+ *
+ * To other pages only in a kernel, whose mappings seldom change: a page that
+ * is global, as long as nothing of the kernel is flushed (jc.c); from a page
+ * that runs at one virtual address, else the same jump leads to several. The
+ * target's far entry sets code_base, to the address it was translated at.
+ *
  * ORDER: rel32 fields are 4-byte aligned, so a patch is one atomic store and
  * other processors see the old or the new target.
  */
 #include "engine/translate/engine.h"
+#include "engine/translate/key.h"
 
 static void patch_rel32(struct engine *e, u8 *field, const u8 *target)
 {
@@ -31,7 +38,67 @@ static void unlink_exit(struct engine *e, struct block_exit *x)
 {
 	patch_rel32(e, x->patch, x->unlinked);
 	list_del(&x->link);
+	if (x->far)
+		list_del(&x->far_link);
 	x->to = NULL;
+}
+
+static struct code_page *page_of(const struct engine *e, const struct block *b)
+{
+	return e->pages[gmem_page_index(&e->vm->mem, b->gpa)];
+}
+
+void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
+{
+	struct block *from = x->from;
+	gva_t target = (t->code_base + (u64)(s64)x->target) & PAGE_MASK;
+
+	if (x->to || t->e->options.no_chaining)
+		return;
+	if (!to || !to->has_far || to->va != target || to->gpa2 != ~0ull ||
+	    t->code_base != from->va || page_of(t->e, from)->aliased) {
+		patch_rel32(t->e, x->patch, x->lookup);
+		return;
+	}
+	x->to = to;
+	list_add_tail(&to->incoming, &x->link);
+	list_add_tail(&t->e->far, &x->far_link);
+	patch_rel32(t->e, x->patch, to->host + to->entry_far);
+	t->stats.links++;
+}
+
+void link_far_break(struct engine *e)
+{
+	struct list *p, *tmp;
+
+	list_for_each_safe(p, tmp, &e->far)
+		unlink_exit(e, container_of(p, struct block_exit, far_link));
+}
+
+static void far_break(struct engine *e, struct block *b)
+{
+	for (unsigned i = 0; i < b->exit_count; i++)
+		if (b->exits[i].to && b->exits[i].far)
+			unlink_exit(e, &b->exits[i]);
+}
+
+void link_entered(struct tcpu *t, struct block *b)
+{
+	struct code_page *p;
+
+	if (b->key & KEY_USER)
+		return;
+	p = page_of(t->e, b);
+	if (!p->kernel) {
+		p->kernel = true;
+		p->va = t->code_base;
+	}
+	if (likely(p->va == t->code_base) || p->aliased)
+		return;
+	p->aliased = true;
+	for (unsigned line = 0; line < ARRAY_SIZE(p->parts); line++)
+		for (struct block_part *k = p->parts[line]; k; k = k->next)
+			far_break(t->e, block_of(k));
 }
 
 void link_break(struct engine *e, struct block *b)

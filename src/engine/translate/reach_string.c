@@ -39,9 +39,7 @@ static void move_out(struct trans *tr, unsigned reg, unsigned delta)
 {
 	struct emit *e = &tr->e;
 
-	emit8(e, 0x49);
-	emit8(e, 0xf7);
-	emit8(e, (u8)(0xd0 | (delta & 7))); /* not */
+	emit_not(e, delta);
 	emit_lea(e, true, reg, reg, delta, 0, 1);
 }
 
@@ -49,24 +47,6 @@ static void poison(struct trans *tr, unsigned reg)
 {
 	emit_gs(&tr->e, true, OP_MOV, T0, GS(df_poison));
 	emit_lea(&tr->e, true, reg, reg, T0, 0, 0);
-}
-
-/* JRCXZ over what follows, up to jrcxz_land(). */
-static u8 *emit_jrcxz(struct emit *e)
-{
-	emit8(e, 0xe3);
-	emit8(e, 0);
-	return e->p;
-}
-
-static void jrcxz_land(struct trans *tr, u8 *after)
-{
-	struct emit *e = &tr->e;
-
-	if (e->p - after > 127)
-		tr->failed = true;
-	else if (e->p <= e->end)
-		after[-1] = (u8)(e->p - after);
 }
 
 /* To @cold if RCX is too large for the host to finish soon. */
@@ -83,7 +63,7 @@ static void check_count(struct trans *tr, struct cold *cold)
 	small = emit_jrcxz(e);
 	emit_mov(e, X86_RCX, T1);
 	cold_from(cold, emit_jmp_fwd(e));
-	jrcxz_land(tr, small);
+	emit_jrcxz_land(e, small);
 	emit_mov(e, X86_RCX, T1);
 }
 
@@ -125,6 +105,6 @@ void reach_string(struct trans *tr)
 		move_out(tr, X86_RSI, T1);
 	move_out(tr, X86_RDI, T0);
 	if (none)
-		jrcxz_land(tr, none);
+		emit_jrcxz_land(&tr->e, none);
 	cold_resume(tr, cold);
 }

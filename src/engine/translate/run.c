@@ -165,6 +165,7 @@ static bool prepare(struct tcpu *t, bool alone, bool masked)
 static u64 enter_block(struct tcpu *t, struct block *b)
 {
 	t->code_base = t->v.x86.rip - (b->gpa & ~PAGE_MASK);
+	link_entered(t, b);
 	TRACE(EXEC, "%llx gpa %llx key %x", (unsigned long long)t->v.x86.rip,
 	      (unsigned long long)b->gpa, b->key);
 	return (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
@@ -213,7 +214,7 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 {
 	struct block *from = x->from, *b;
 	u64 epoch = t->e->epoch;
-	bool global;
+	bool global = false;
 
 	set_rip(t, t->code_base + (u64)(s64)x->target);
 	if (must_leave(t))
@@ -226,10 +227,13 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	 * is on the page by construction, as long as it is mapped as it was
 	 * when the block was entered) and in the same mode.
 	 */
-	if (epoch == t->e->epoch && !from->dead && b->gpa2 == ~0ull &&
-	    b->key == x->key &&
-	    (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
-		link_exit(t, x, b);
+	if (epoch == t->e->epoch && !from->dead) {
+		if (x->far)
+			link_far(t, x, global && b->key == x->key ? b : NULL);
+		else if (b->gpa2 == ~0ull && b->key == x->key &&
+			 (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
+			link_exit(t, x, b);
+	}
 	jc_note(t, t->v.x86.rip, global);
 	return enter_block(t, b);
 }
@@ -421,7 +425,7 @@ static void enter_in_shadow(struct tcpu *t)
 	jc_note(t, t->v.x86.rip, global);
 	(void)enter_block(t, b);
 	enter_code(t,
-		   b->pref == FLAGS_SAVED ? stubs->enter : stubs->enter_host,
+		   stubs->enter,
 		   block_entry(b, b->pref, false));
 }
 

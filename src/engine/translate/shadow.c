@@ -16,25 +16,53 @@
  * noted in the jump cache (jc_note) after whatever C did: generated code that
  * goes on by itself behind a call of C was not flushed in it.
  *
- * What lies beyond RSP is not kept: signals are delivered there.
+ * What lies beyond RSP is not kept: signals are delivered there. A call looks
+ * at the page beyond that, which faults when the stack is full; then it is
+ * forgotten.
  */
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
 
-void shadow_init(struct tcpu *t)
+/* Neither it nor its complement is canonical: returns to it are as rare as
+ * those of a guest that means mischief. */
+#define SENTINEL 0x5a5a5a5a5a5a5a5aull
+
+bool shadow_init(struct tcpu *t)
 {
+	t->shadow_memory = host_pages_alloc(JC_COUNT * SHADOW_BYTES);
+	if (!t->shadow_memory)
+		return false;
+	for (unsigned m = 0; m < JC_COUNT; m++)
+		if (host_pages_forbid(t->shadow_memory + m * SHADOW_BYTES,
+				      PAGE_SIZE))
+			return false;
 	for (unsigned m = 0; m < JC_COUNT; m++) {
-		u8 *end = t->shadow_memory[m] + SHADOW_BYTES;
+		u8 *end = t->shadow_memory + (m + 1) * SHADOW_BYTES;
 		u64 *base = (u64 *)(void *)end - 2;
 
 		/* No guest call returns here. */
 		base[0] = (u64)(uintptr_t)t->e->stubs.shadow_empty[m];
-		base[1] = ~0ull;
+		base[1] = SENTINEL;
 		t->shadow[m].base = (u64)(uintptr_t)base;
-		t->shadow[m].limit = t->shadow[m].base - SHADOW_USED_BYTES;
 		t->shadow[m].rsp = t->shadow[m].base;
 	}
 	t->shadow_rsp = t->shadow[key_jc(t->key)].base;
+	return true;
+}
+
+void shadow_fini(struct tcpu *t)
+{
+	host_pages_free(t->shadow_memory, JC_COUNT * SHADOW_BYTES);
+}
+
+bool shadow_is_full(const struct tcpu *t, struct host_fault *h)
+{
+	const struct shadow *s = &t->shadow[key_jc(t->key)];
+
+	if (h->vector != X86_PF || h->addr != h->sp - SHADOW_BELOW_BYTES)
+		return false;
+	h->sp = s->base;
+	return true;
 }
 
 void shadow_reset(struct tcpu *t, unsigned n)

@@ -26,11 +26,6 @@ static struct code_page **page_of(struct engine *e, gpa_t gpa)
 	return &e->pages[gmem_page_index(&e->vm->mem, gpa)];
 }
 
-static struct block *block_of(struct block_part *p)
-{
-	return container_of(p - p->n, struct block, part[0]);
-}
-
 static gpa_t part_gpa(const struct block *b, unsigned n)
 {
 	return n == 0 ? b->gpa : b->gpa2;

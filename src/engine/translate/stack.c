@@ -213,7 +213,6 @@ void stack_call(struct trans *tr)
 		flow_jump_t0(tr);
 		return;
 	}
-	flags_need_saved(tr);
 	load_target(tr, n);
 	flow_check(tr, T0);
 	emit_gs(&tr->e, true, OP_STORE, T0, GS(scratch[0]));
@@ -234,15 +233,16 @@ void stack_ret(struct trans *tr)
 {
 	struct emit *e = &tr->e;
 	unsigned n = tr->i->opsize;
+	unsigned t;
 	s32 moved = (s32)n + (s32)(tr->i->imm_len ? tr->i->imm & 0xffff : 0);
 
-	flags_need_saved(tr);
 	access_stack(tr, HOST_GUEST_RSP, 0, n, ACC_R);
-	load_mem(tr, T1, n);
+	t = free_scratch(tr);
+	load_mem(tr, t, n);
 	tr->delta_reg = NO_DELTA;
-	flow_check(tr, T1);
+	flow_check(tr, t);
 	stack_set(tr, HOST_GUEST_RSP, moved);
-	emit_mov(e, T0, T1);
+	emit_mov(e, T0, t);
 	if ((tr->key & KEY_ALONE) || n == 2) {
 		flow_note_jump(tr, moved);
 		flow_jump_t0(tr);

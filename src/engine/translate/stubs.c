@@ -11,6 +11,7 @@
 #include "engine/translate/emit.h"
 #include "engine/translate/engine.h"
 #include "engine/translate/gs.h"
+#include "engine/translate/key.h"
 
 static void save_gprs(struct emit *e)
 {
@@ -56,7 +57,7 @@ static void return_rsp(struct emit *e, s32 used)
 		emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, -used);
 }
 
-static void emit_enter(struct emit *e, bool host_flags)
+static void emit_enter(struct emit *e)
 {
 	static const u8 push[] = { 0x55, 0x53, 0x41, 0x54, 0x41, 0x55,
 				   0x41, 0x56, 0x41, 0x57 };
@@ -68,8 +69,7 @@ static void emit_enter(struct emit *e, bool host_flags)
 	emit_gs(e, true, OP_MOV, X86_RSP, GS(shadow_rsp));
 	emit_mov(e, T0, X86_RSI);
 	load_gprs(e);
-	if (host_flags)
-		emit_restore_flags(e);
+	emit_restore_flags(e);
 	emit8(e, 0x41);
 	emit8(e, 0xff);
 	emit8(e, 0xe2); /* jmp *%r10 */
@@ -86,12 +86,14 @@ static void emit_leave(struct emit *e)
 		emit8(e, pop[i]);
 }
 
-/* To the address in RAX, which is generated code or the leave stub. */
+/* To the address in RAX, which is generated code or the leave stub. Flags are
+ * in both places then, so any entry will do. */
 static void emit_go_rax(struct emit *e)
 {
 	emit_mov(e, T0, X86_RAX);
 	return_rsp(e, 0);
 	load_gprs(e);
+	emit_restore_flags(e);
 	emit8(e, 0x41);
 	emit8(e, 0xff);
 	emit8(e, 0xe2);
@@ -106,6 +108,7 @@ static void emit_return_rax(struct emit *e)
 	emit_mov(e, T0, X86_RAX);
 	return_rsp(e, 0);
 	load_gprs(e);
+	emit_restore_flags(e);
 	emit8(e, 0x41);
 	emit8(e, 0x52); /* push %r10 */
 	emit8(e, 0xc3);
@@ -223,35 +226,56 @@ static void drop_to_t0(struct emit *e)
  * call. Of the one before? Some kernels call only to train the processor's
  * predictor, and drop the address. Else it is rather a jump, and is looked
  * up. In both cases the last call is forgotten.
+ *
+ * @host_flags: flags are in EFLAGS, before and after, and the shadow stack
+ * holds complements.
  */
-static u8 *emit_ret_miss(struct emit *e, const struct stubs *s,
-			 unsigned n)
+static u8 *emit_ret_miss(struct emit *e, const struct stubs *s, unsigned n,
+			 bool host_flags)
 {
 	u8 *at = emit_pc(e);
 	u8 *empty, *other, *miss;
 
+	if (host_flags)
+		emit_save_flags(e);
 	emit_gs(e, true, ALU_CMP, X86_RSP,
 		GS(shadow[0].base) + n * (u32)sizeof(struct shadow));
 	empty = emit_jcc_fwd(e, CC_E);
-	emit_rm(e, true, ALU_CMP, T0, X86_RSP, 24);
+	emit_rm(e, true, OP_MOV, T1, X86_RSP, 24);
+	if (host_flags)
+		emit_not(e, T1);
+	emit_rr(e, true, ALU_CMP, T0, T1);
 	other = emit_jcc_fwd(e, CC_NE);
 	emit_mov_imm(e, T1, (u64)(uintptr_t)s->ret);
 	emit_rm(e, true, OP_STORE, T1, X86_RSP, 8);
 	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 8);
+	if (host_flags)
+		emit_restore_flags(e);
 	emit8(e, 0xc3);
 	emit_land(e, other);
 	miss = flow_find(e, n);
 	flow_to_found(e, n, OP_MOV);
+	if (host_flags)
+		emit_restore_flags(e);
 	drop_to_t0(e);
 	emit_land(e, miss);
 	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 16);
 	emit_jmp(e, s->jump_miss);
 	emit_land(e, empty);
-	flow_lookup(e, s, n);
+	if (!host_flags) {
+		flow_lookup(e, s, n);
+		return at;
+	}
+	emit_restore_flags(e);
+	flow_lookup_host(e, s, n);
 	return at;
 }
 
-/* Returned to from the base: the guest's address equals the sentinel. */
+/*
+ * Returned to from the base: the guest's address equals the sentinel, or its
+ * complement. DEVIATES: arithmetic flags are lost if they were in EFLAGS; what
+ * follows is a #GP, for the address is not canonical.
+ */
 static u8 *emit_shadow_empty(struct emit *e, const struct stubs *s,
 			     unsigned n)
 {
@@ -296,24 +320,28 @@ int stubs_make(struct engine *g)
 	s->jump_invalid = emit_pc(e);
 	emit_mov_imm(e, T0, 0);
 	emit_jmp(e, s->jump_miss);
+	s->jump_miss_host = emit_flags_then(e, s->jump_miss);
 	s->enter = emit_pc(e);
-	emit_enter(e, false);
-	s->enter_host = emit_pc(e);
-	emit_enter(e, true);
+	emit_enter(e);
 	s->ret = emit_pc(e);
 	emit8(e, 0xc3);
 	s->commit_host = emit_commit(e, true);
 	s->commit_saved = emit_commit(e, false);
 	s->segment_fault = emit_segment_fault(e);
-	s->syscall[0] = stub_syscall(e, s, MMU_USER);
-	s->syscall[1] = stub_syscall(e, s, JC_USER_WINDOW);
+	s->syscall[0] = stub_syscall(e, s, MMU_USER, key_kernel_windows(g));
+	s->syscall[1] = stub_syscall(e, s, JC_USER_WINDOW,
+				     key_kernel_windows(g));
 	s->sysret[0] = stub_sysret(e, s, MMU_USER);
 	s->sysret[1] = stub_sysret(e, s, JC_USER_WINDOW);
 	for (unsigned n = 0; n < JC_COUNT; n++) {
 		s->shadow_empty[n] = emit_shadow_empty(e, s, n);
-		s->ret_miss[n] = emit_ret_miss(e, s, n);
+		s->ret_miss[n] = emit_ret_miss(e, s, n, false);
+		s->ret_miss_host[n] = emit_ret_miss(e, s, n, true);
 	}
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
+		for (unsigned k = 0; k < 8; k++)
+			s->string[m][k / 4][k % 4] =
+				stub_string(e, m, (int)k / 4, k % 4);
 		s->miss[m][0] = emit_miss(e, GS(tlb[0].read_tag) +
 						     m * sizeof(struct tlb));
 		s->miss[m][1] = emit_miss(e, GS(tlb[0].write_tag) +

@@ -54,8 +54,20 @@ static void switch_shadow(struct emit *e, unsigned from, u32 to)
 	emit_gs(e, true, OP_MOV, X86_RSP, to);
 }
 
-/* Jumped to; RCX is new already. @n: the user's jump cache */
-u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n)
+/* To T0; flags are SAVED. */
+static void lookup(struct emit *e, const struct stubs *s, unsigned n, u32 key)
+{
+	if (key_flags(key) == FLAGS_SAVED) {
+		flow_lookup(e, s, n);
+		return;
+	}
+	emit_restore_flags(e);
+	flow_lookup_host(e, s, n);
+}
+
+/* Jumped to; RCX is new already. @n: the user's jump cache; @kernel: of the
+ * key that the kernel has, KEY_WINDOW. */
+u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel)
 {
 	u8 *at = emit_pc(e);
 
@@ -70,7 +82,7 @@ u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n)
 	emit_gs(e, true, 0xff, 0, GS(stats.syscalls)); /* inc */
 	switch_shadow(e, n, SHADOW(MMU_KERNEL, base));
 	emit_gs(e, true, OP_MOV, T0, GS(v.x86.lstar));
-	flow_lookup(e, s, MMU_KERNEL);
+	lookup(e, s, MMU_KERNEL, kernel);
 	return at;
 }
 
@@ -101,7 +113,7 @@ u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n)
 	emit_land(e, none);
 	switch_shadow(e, MMU_KERNEL, SHADOW(n, rsp));
 	emit_mov(e, T0, X86_RCX);
-	flow_lookup(e, s, n);
+	lookup(e, s, n, n == JC_USER_WINDOW ? KEY_WINDOW : 0);
 	return at;
 }
 

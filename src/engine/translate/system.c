@@ -261,6 +261,11 @@ bool system_insn(struct trans *tr)
 			return false;
 		bt_mem(tr);
 		return true;
+	case X86_C_STRING:
+		if (!string_is_generated(tr->key, i))
+			return false;
+		string_insn(tr);
+		return true;
 	case X86_C_SYSCALL:
 		return syscall_insn(tr);
 	case X86_C_SYSRET:

@@ -49,11 +49,13 @@ enum mmu_index { MMU_USER, MMU_KERNEL, MMU_KERNEL_AC, MMU_COUNT };
 #define JC_COUNT (MMU_COUNT + 1)
 
 /*
- * The stack that generated code has: for the shadow stack, and below its
- * limit room for what the host's kernel pushes when a signal comes.
+ * The stack that generated code has, from its end: the shadow stack; room for
+ * what the host's kernel pushes when a signal comes, and for the handler; and
+ * a page that faults, by which a call that does not fit notices.
  */
-#define SHADOW_BYTES KiB(48)
 #define SHADOW_USED_BYTES KiB(16)
+#define SHADOW_BELOW_BYTES KiB(32)
+#define SHADOW_BYTES (PAGE_SIZE + SHADOW_BELOW_BYTES + SHADOW_USED_BYTES)
 
 #define TLB_BITS 9
 #define TLB_ENTRIES (1u << TLB_BITS)
@@ -81,14 +83,14 @@ struct tlb {
 #define JC_BITS 14
 #define JC_ENTRIES (1u << JC_BITS)
 
-#define JC_BLOOM_BITS 4096
+#define JC_BLOOM_BITS 16384
 #define JC_SPACES 8
 
 struct jc_entry {
 	u64 tag; /* the target's virtual address, plus jc_generation */
-	u64 host; /* entry with flags SAVED */
+	u64 host; /* entry with flags as key_flags() says */
 	u64 code_base; /* virtual address of the target's page */
-	u64 unused;
+	u64 minus_tag; /* its complement to 0 */
 };
 
 /* Virtual page to physical, for fetches. */
@@ -112,7 +114,6 @@ struct tcpu {
 	u64 shadow_rsp; /* generated code's, while C runs */
 	struct shadow {
 		u64 base; /* RSP when it is empty */
-		u64 limit; /* RSP below this: it is full */
 		u64 rsp; /* while another one is in use */
 	} shadow[JC_COUNT];
 	u32 jump_from; /* the last indirect jump, see flow_note_jump() */
@@ -127,6 +128,7 @@ struct tcpu {
 	} x87;
 	u64 tlb_index_mask; /* for PEXT */
 	u64 window_slot_mask; /* the same */
+	u64 jc_index_mask; /* for PDEP: the index times 4 */
 	/* DF_POISON if the guest's DF is set (or was, lately), else 0: makes
 	 * addresses non-canonical. See reach_string.c. */
 	u64 df_poison;
@@ -177,8 +179,6 @@ struct tcpu {
 	 * addition; in the upper 16 bits, where addresses are canonical. */
 	u64 jc_generation[JC_COUNT];
 	u64 jc_last_generation[JC_COUNT]; /* ... that was begun */
-	/* Added to indices, times 4: generations do not displace each other. */
-	u32 jc_salt[JC_COUNT];
 	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
 	u64 jc_cs[JC_COUNT]; /* ... and base and limit of CS */
 	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
@@ -209,7 +209,7 @@ struct tcpu {
 	struct tlb tlb[MMU_COUNT];
 	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
 	struct itlb_entry itlb[ITLB_ENTRIES];
-	u8 shadow_memory[JC_COUNT][SHADOW_BYTES] __attribute__((aligned(64)));
+	u8 *shadow_memory;
 };
 
 static inline struct tcpu *tcpu_of(struct vcpu *v)

@@ -91,7 +91,13 @@ static bool takes_flags(const struct trans *tr, const struct x86_insn *i)
 	case X86_C_PUSH:
 	case X86_C_POP:
 	case X86_C_LEAVE:
+	case X86_C_CALL:
+	case X86_C_CALL_IND:
+	case X86_C_JMP_IND:
+	case X86_C_RET:
 		return i->attr & IA_X87;
+	case X86_C_STRING:
+		return !reach_can_string(tr, i);
 	default:
 		return true;
 	}
@@ -145,6 +151,9 @@ static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 		return !system_switches_ac(tr->key);
 	case X86_C_MOV_CR:
 		return i->opcode != 0x20;
+	case X86_C_STRING:
+		return (i->pfx & (PFX_F2 | PFX_F3)) &&
+		       !string_is_generated(tr->key, i);
 	case X86_C_MOV_TO_SREG:
 	case X86_C_POP_SREG:
 	case X86_C_LOAD_FAR_PTR:
@@ -160,8 +169,6 @@ static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 	case X86_C_INVLPG:
 	case X86_C_INVPCID:
 		return true;
-	case X86_C_STRING:
-		return (i->pfx & (PFX_F2 | PFX_F3)) && !reach_can_string(tr, i);
 	default:
 		return false;
 	}
@@ -554,15 +561,37 @@ static u8 *emit_poll(struct trans *tr)
 	/* The flags are live: JRCXZ looks without touching them. */
 	emit_mov(e, T0, X86_RCX);
 	emit_gs(e, false, OP_MOV, X86_RCX, GS(poll));
-	emit8(e, 0xe3);
-	emit8(e, 0);
-	skip = e->p;
+	skip = emit_jrcxz(e);
 	emit_mov(e, X86_RCX, T0);
 	out = emit_jmp_fwd(e);
-	if (e->p <= e->end)
-		skip[-1] = (u8)(e->p - skip);
+	emit_jrcxz_land(e, skip);
 	emit_mov(e, X86_RCX, T0);
 	return out;
+}
+
+/* @skip: what comes before is to jump over it. */
+static void emit_far_entry(struct trans *tr, bool skip)
+{
+	struct emit *e = &tr->e;
+	u8 *from = e->p + 2;
+
+	if (skip) {
+		emit8(e, 0xeb);
+		emit8(e, 0);
+	}
+	tr->b->entry_far = (u32)(emit_pc(e) - tr->b->host);
+	/* movq $imm32, %gs:code_base */
+	emit_gs_imm32(e, true, 0xc7, 0, GS(code_base), (u32)tr->code_base);
+	if (skip && e->p <= e->end)
+		from[-1] = (u8)(e->p - from);
+}
+
+static void emit_convert(struct trans *tr)
+{
+	if (tr->b->pref == FLAGS_SAVED)
+		emit_save_flags(&tr->e);
+	else
+		emit_restore_flags(&tr->e);
 }
 
 static u8 *emit_entries(struct trans *tr)
@@ -571,10 +600,18 @@ static u8 *emit_entries(struct trans *tr)
 	u8 *poll;
 
 	b->pref = preferred_flags(tr);
-	if (b->pref == FLAGS_SAVED)
-		emit_save_flags(&tr->e);
-	else
-		emit_restore_flags(&tr->e);
+	b->has_far = flow_is_far(tr) &&
+		     tr->code_base == (u64)(s64)(s32)tr->code_base;
+	if (b->pref == key_flags(tr->key)) {
+		emit_convert(tr);
+		if (b->has_far)
+			emit_far_entry(tr, true);
+	} else {
+		if (b->has_far)
+			emit_far_entry(tr, false);
+		b->entry_other = (u32)(emit_pc(&tr->e) - b->host);
+		emit_convert(tr);
+	}
 	b->entry_pref = (u32)(emit_pc(&tr->e) - b->host);
 	poll = emit_poll(tr);
 	b->entry_nopoll = (u32)(emit_pc(&tr->e) - b->host);
@@ -657,9 +694,6 @@ static void emit_cold(struct trans *tr)
 		case COLD_CALL:
 			flow_cold_call(tr, c);
 			break;
-		case COLD_SHADOW:
-			flow_cold_shadow(tr, c);
-			break;
 		}
 	}
 }
@@ -671,6 +705,10 @@ static void emit_unlinked_exits(struct trans *tr)
 	for (unsigned k = 0; k < tr->b->exit_count; k++) {
 		struct block_exit *x = &tr->b->exits[k];
 
+		if (x->far) {
+			x->lookup = emit_pc(e);
+			flow_far_lookup(tr, x);
+		}
 		x->unlinked = emit_pc(e);
 		emit_land(e, engine_rw(tr->g, x->patch + 4));
 		emit_mov_imm(e, T0, (u64)(uintptr_t)x);
@@ -792,6 +830,7 @@ static struct block *block_new(struct trans *tr, gpa_t gpa2)
 	b->gpa = tr->gpa;
 	b->gpa2 = gpa2;
 	b->key = tr->key;
+	b->va = tr->code_base;
 	b->host = tr->seg->hot.rx + tr->seg->hot.used;
 	b->cold = tr->seg->cold.rx + tr->seg->cold.used;
 	list_init(&b->incoming);

@@ -26,14 +26,13 @@ struct cold {
 		COLD_SEGMENT,
 		COLD_FAR,
 		COLD_CALL,
-		COLD_SHADOW,
 		COLD_CALLOUT,
 		COLD_RET,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
 	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
 	struct callout *callout;
-	u32 key; /* COLD_FAR, COLD_SHADOW: of the code there */
+	u32 key; /* of the code there */
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
 	u32 desc; /* MISS_* */
@@ -162,8 +161,9 @@ void flow_check(struct trans *tr, unsigned reg);
 void flow_check_direct(struct trans *tr, s32 target);
 void flow_jump_t0(struct trans *tr); /* to the address in T0 */
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
+bool flow_is_far(const struct trans *tr);
+void flow_far_lookup(struct trans *tr, const struct block_exit *x);
 void flow_cold_call(struct trans *tr, struct cold *c);
-void flow_cold_shadow(struct trans *tr, struct cold *c);
 void flow_ret(struct trans *tr, s32 rsp_moved);
 void flow_note_jump(struct trans *tr, s32 rsp_moved);
 void flow_cold_ret(struct trans *tr, struct cold *c);
@@ -208,6 +208,10 @@ void cold_resume(struct trans *tr, struct cold *c);
 bool system_insn(struct trans *tr);
 /* Are STAC and CLAC generated? */
 bool system_switches_ac(u32 key);
+
+/* --- strings.c --- */
+bool string_is_generated(u32 key, const struct x86_insn *i);
+void string_insn(struct trans *tr);
 
 /* --- syscall.c --- */
 bool syscall_insn(struct trans *tr);

@@ -114,6 +114,7 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 		return err_set(err, -ENOMEM, "no memory for the translator");
 	vm->engine_vm = e;
 	e->vm = vm;
+	list_init(&e->far);
 	if (o)
 		e->options = *o;
 	e->random = e->options.seed;
@@ -183,10 +184,12 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 	struct tcpu *t = tcpu_of(v);
 
 	t->self = t;
+	t->jc_index_mask = (u64)(JC_ENTRIES - 1) << 2;
 	t->tlb_index_mask = (u64)(TLB_ENTRIES - 1) << PAGE_SHIFT;
 	t->e = v->vm->engine_vm;
 	t->stale = true;
-	shadow_init(t);
+	if (!shadow_init(t))
+		return err_set(err, -ENOMEM, "no memory for a shadow stack");
 	jc_clear(t);
 	window_vcpu_init(t);
 	t->mem = (struct x86_mem){ .read = cpu_read,
@@ -210,13 +213,12 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 		};
 		vm_add_stats(v->vm, &t->e->class_group);
 	}
-	(void)err;
 	return 0;
 }
 
 static void translate_vcpu_fini(struct vcpu *v)
 {
-	(void)v;
+	shadow_fini(tcpu_of(v));
 }
 
 static void translate_kick(struct vcpu *v)

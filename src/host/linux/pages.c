@@ -76,3 +76,8 @@ void host_pages_free(void *p, u64 bytes)
 	if (p)
 		munmap(p, bytes);
 }
+
+int host_pages_forbid(void *p, u64 bytes)
+{
+	return mprotect(p, bytes, PROT_NONE) ? -errno : 0;
+}
