@@ -534,21 +534,18 @@ void flow_loop(struct trans *tr)
 	struct emit *e = &tr->e;
 	s32 target = branch_target(tr);
 	u8 flags = tr->flags;
-	u8 *zero;
+	u8 *zero, *other;
 
 	if (tr->i->opcode == 0xe2)
 		emit_lea(e, tr->i->adsize == 8, X86_RCX, X86_RCX, 0xff, 0, -1);
 	if (tr->i->adsize == 4)
 		emit8(e, 0x67);
-	emit8(e, 0xe3);
-	emit8(e, 0); /* filled below */
-	zero = e->p;
-	/* RCX is not zero. */
-	flow_exit(tr, tr->i->opcode == 0xe2 ? target : tr->next, true);
-	if (e->p - zero > 127)
-		tr->failed = true;
-	else if (zero <= e->end)
-		zero[-1] = (u8)(e->p - zero);
-	tr->flags = flags;
+	zero = emit_jrcxz(e);
+	other = emit_jmp_fwd(e);
+	emit_jrcxz_land(e, zero);
 	flow_exit(tr, tr->i->opcode == 0xe2 ? tr->next : target, true);
+	/* RCX is not zero. */
+	emit_land(e, other);
+	tr->flags = flags;
+	flow_exit(tr, tr->i->opcode == 0xe2 ? target : tr->next, true);
 }

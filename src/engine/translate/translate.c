@@ -126,8 +126,9 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 		err_set(err, rc, "no memory for the translator's tables");
 		goto fail;
 	}
+	e->fast_pext = has_fast_pext();
 	/* None, where the host limits address space: slower, that is all. */
-	if (!e->options.no_windows)
+	if (!e->options.no_windows && e->fast_pext)
 		e->windows = windows_new(e);
 	rc = cache_init(e, err);
 	if (rc)
@@ -135,7 +136,6 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 	rc = stubs_make(e);
 	BUG_ON(rc);
 	e->shifts_overwrite_flags = shifts_overwrite();
-	e->fast_pext = has_fast_pext();
 	rc = -EMFILE;
 	if (!fault_register(e)) {
 		err_set(err, rc, "too many machines in one process");
