@@ -95,7 +95,7 @@ unsigned copy_stolen(const struct x86_insn *i)
 		m |= BIT(i->rm);
 	if (is_gpr(i->vvvv_kind) && host_reg(i->vvvv) < 0)
 		m |= BIT(i->vvvv);
-	return (unsigned)__builtin_popcount(m);
+	return (m >> X86_R9 & 1) + (m >> X86_R10 & 1) + (m >> X86_R11 & 1);
 }
 
 bool copy_has_high_byte(const struct x86_insn *i)

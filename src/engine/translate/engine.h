@@ -59,7 +59,6 @@ struct stubs {
 	/* T0: target address (jump_miss: plus the generation), flags SAVED */
 	u8 *jump_miss, *jump_plain;
 	u8 *jump_miss_host; /* the same with flags in EFLAGS */
-	u8 *jump_invalid; /* what a jump cache entry of tag 0 leads to */
 	/* A return that is not to where the shadow stack says. */
 	u8 *ret_miss[JC_COUNT], *ret_miss_host[JC_COUNT];
 	u8 *ret; /* a plain one */

@@ -148,24 +148,79 @@ static void flags_to_leave(struct trans *tr)
 	tr->flags = key_flags(tr->key);
 }
 
-static void lookup(struct trans *tr)
+static void cold_add(struct trans *tr, int kind, u8 *from, u8 *resume,
+		     s32 rsp_moved)
 {
-	if (key_flags(tr->key) == FLAGS_HOST)
-		flow_lookup_host(&tr->e, &tr->g->stubs, tr->jc);
-	else
-		flow_lookup(&tr->e, &tr->g->stubs, tr->jc);
+	if (tr->cold_count == TRANS_MAX_COLD) {
+		tr->failed = true;
+		return;
+	}
+	tr->cold[tr->cold_count++] = (struct cold){ .kind = kind,
+						    .from = from,
+						    .resume = resume,
+						    .target = rsp_moved,
+						    .key = tr->key,
+						    .insn = (u8)tr->n };
 }
 
-void flow_jump_t0(struct trans *tr)
+/*
+ * Where an indirect jump is, and what it has added to RSP: if its target is
+ * not canonical, it must not have happened. See run.c, jumps_nowhere(). Such a
+ * target is in no jump cache, so it is enough to note it on the way to C.
+ */
+static void emit_note(struct trans *tr, s32 rsp_moved)
+{
+	struct emit *e = &tr->e;
+
+	emit_gs(e, true, OP_MOV, T1, GS(code_base));
+	emit_gs(e, true, OP_STORE, T1, GS(jump_base));
+	emit_gs_imm32(e, false, 0xc7, 0, GS(jump_from),
+		      (u32)rsp_moved << PAGE_SHIFT |
+			      ((u32)tr->at & (PAGE_SIZE - 1)));
+}
+
+static u8 *find(struct trans *tr)
+{
+	return tr->flags == FLAGS_HOST ? find_keeping_flags(&tr->e, tr->jc) :
+					 flow_find(&tr->e, tr->jc);
+}
+
+/* A jump to another page, to T0: its miss needs no note. */
+void flow_jump_direct(struct trans *tr)
 {
 	tr->ended = true;
 	if (is_stepping(tr)) {
 		flags_need_saved(tr);
 		emit_jmp(&tr->e, tr->g->stubs.jump_plain);
-	} else {
-		flags_to_leave(tr);
-		lookup(tr);
+		return;
 	}
+	flags_to_leave(tr);
+	if (tr->flags == FLAGS_HOST)
+		flow_lookup_host(&tr->e, &tr->g->stubs, tr->jc);
+	else
+		flow_lookup(&tr->e, &tr->g->stubs, tr->jc);
+}
+
+void flow_jump_t0(struct trans *tr, s32 rsp_moved)
+{
+	if (is_stepping(tr)) {
+		emit_note(tr, rsp_moved);
+		flow_jump_direct(tr);
+		return;
+	}
+	tr->ended = true;
+	flags_to_leave(tr);
+	cold_add(tr, COLD_JUMP, find(tr), NULL, rsp_moved);
+	flow_to_found(&tr->e, tr->jc, 4);
+}
+
+void flow_cold_jump(struct trans *tr, struct cold *c)
+{
+	emit_land(&tr->e, c->from);
+	emit_note(tr, c->target);
+	emit_jmp(&tr->e, key_flags(c->key) == FLAGS_HOST ?
+				 tr->g->stubs.jump_miss_host :
+				 tr->g->stubs.jump_miss);
 }
 
 /* The rel32 that a patch will change must not cross an 8-byte boundary. */
@@ -205,7 +260,8 @@ void flow_far_lookup(struct trans *tr, const struct block_exit *x)
 {
 	trans_set_key(tr, x->key);
 	flow_code_address(tr, T0, x->target);
-	lookup(tr);
+	tr->flags = key_flags(x->key);
+	flow_jump_direct(tr);
 }
 
 /* Records a patchable exit whose rel32 field has just been emitted. */
@@ -233,7 +289,7 @@ void flow_exit(struct trans *tr, s32 target, bool polled)
 	if (!on_page(tr, target)) {
 		if (!flow_is_far(tr)) {
 			flow_code_address(tr, T0, target);
-			flow_jump_t0(tr);
+			flow_jump_direct(tr);
 			return;
 		}
 		flags_to_leave(tr);
@@ -274,30 +330,6 @@ void flow_jump(struct trans *tr, s32 target)
 	flow_exit(tr, target, false);
 }
 
-static void cold_add(struct trans *tr, int kind, u8 *from, u8 *resume)
-{
-	if (tr->cold_count == TRANS_MAX_COLD) {
-		tr->failed = true;
-		return;
-	}
-	tr->cold[tr->cold_count++] = (struct cold){ .kind = kind,
-						    .from = from,
-						    .resume = resume,
-						    .key = tr->key,
-						    .insn = (u8)tr->n };
-}
-
-/*
- * Where an indirect jump is, and what it has added to RSP: if its target is
- * not canonical, it must not have happened. See run.c, jumps_nowhere().
- */
-void flow_note_jump(struct trans *tr, s32 rsp_moved)
-{
-	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(jump_from),
-		      (u32)rsp_moved << PAGE_SHIFT |
-			      ((u32)tr->at & (PAGE_SIZE - 1)));
-}
-
 /*
  * A return to T0, unless it is not to where the last call came from. With
  * flags in EFLAGS the shadow stack holds the complement of the address:
@@ -323,9 +355,7 @@ void flow_ret(struct trans *tr, s32 rsp_moved)
 		emit_rm(e, true, ALU_CMP, T0, X86_RSP, 8);
 		miss = emit_jcc_fwd(e, CC_NE);
 	}
-	cold_add(tr, COLD_RET, miss, NULL);
-	if (!tr->failed)
-		tr->cold[tr->cold_count - 1].target = rsp_moved;
+	cold_add(tr, COLD_RET, miss, NULL, rsp_moved);
 	emit8(e, 0xc3);
 	tr->ended = true;
 }
@@ -333,7 +363,7 @@ void flow_ret(struct trans *tr, s32 rsp_moved)
 void flow_cold_ret(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
-	flow_note_jump(tr, c->target);
+	emit_note(tr, c->target);
 	emit_jmp(&tr->e, key_flags(c->key) == FLAGS_HOST ?
 				 tr->g->stubs.ret_miss_host[key_jc(c->key)] :
 				 tr->g->stubs.ret_miss[key_jc(c->key)]);
@@ -371,6 +401,7 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 {
 	struct emit *e = &tr->e;
 	bool direct = !indirect && on_page(tr, target);
+	s32 rsp_moved = -(s32)tr->i->opsize;
 	u8 *miss;
 
 	if (is_stepping(tr) || tr->size == X86_CODE16) {
@@ -378,7 +409,7 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
 		else
 			flow_code_address(tr, T0, target);
-		flow_jump_t0(tr);
+		flow_jump_t0(tr, rsp_moved);
 		return;
 	}
 	if (!indirect && drops_return(tr, target)) {
@@ -408,11 +439,9 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
 		else
 			flow_code_address(tr, T0, target);
-		miss = tr->flags == FLAGS_HOST ?
-			       find_keeping_flags(e, tr->jc) :
-			       flow_find(e, tr->jc);
+		miss = find(tr);
 		flow_to_found(e, tr->jc, 2);
-		cold_add(tr, COLD_CALL, miss, e->p);
+		cold_add(tr, COLD_CALL, miss, e->p, indirect ? rsp_moved : 0);
 	}
 	/* The guest has returned; flags are as they were left. */
 	emit_rm(e, true, OP_LEA, T1, T0, -tr->next);
@@ -481,6 +510,8 @@ static u16 saved_mask(enum x86_cc cc)
 void flow_cold_call(struct trans *tr, struct cold *c)
 {
 	emit_land(&tr->e, c->from);
+	if (c->target)
+		emit_note(tr, c->target);
 	emit_call(&tr->e, key_flags(c->key) == FLAGS_HOST ?
 				  tr->g->stubs.jump_miss_host :
 				  tr->g->stubs.jump_miss);

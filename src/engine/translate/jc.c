@@ -36,12 +36,14 @@ static bool is_users(unsigned n)
 
 #define GENERATION BIT64(48)
 
-/* Tag 0: an address that has it is led to where a miss goes, too. */
-static void entry_clear(struct tcpu *t, struct jc_entry *j)
+/* No address that is looked up in entry @i has this tag: 0 and 1 are looked
+ * up in entries 0 and 1. */
+static void entry_clear(struct tcpu *t, unsigned n, unsigned i)
 {
-	*j = (struct jc_entry){
-		.host = (u64)(uintptr_t)t->e->stubs.jump_invalid
-	};
+	struct jc_entry *j = &t->jc[n][i];
+
+	*j = (struct jc_entry){ .tag = i ? 0 : 1 };
+	j->minus_tag = -j->tag;
 }
 
 static void spaces_forget(struct tcpu *t, unsigned n)
@@ -53,7 +55,7 @@ static void spaces_forget(struct tcpu *t, unsigned n)
 static void entries_clear(struct tcpu *t, unsigned n)
 {
 	for (unsigned i = 0; i < JC_ENTRIES; i++)
-		entry_clear(t, &t->jc[n][i]);
+		entry_clear(t, n, i);
 }
 
 /*
@@ -105,18 +107,19 @@ void jc_flush(struct tcpu *t, unsigned n)
 void jc_drop(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
+	u64 tag = va + t->jc_generation[n];
 
-	if (j->tag == va + t->jc_generation[n])
-		entry_clear(t, j);
+	if (t->jc[n][jc_index(tag)].tag == tag)
+		entry_clear(t, n, jc_index(tag));
 }
 
 u64 jc_find(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	const struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
+	u64 tag = va + t->jc_generation[n];
+	const struct jc_entry *j = &t->jc[n][jc_index(tag)];
 
-	if (j->tag != va + t->jc_generation[n] || !j->tag)
+	if (j->tag != tag)
 		return 0;
 	t->code_base = j->code_base;
 	return j->host;

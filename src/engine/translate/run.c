@@ -260,10 +260,10 @@ static bool jumps_nowhere(struct tcpu *t, gva_t va)
 	struct x86_fault f;
 
 	if (!(t->key & KEY_CODE64) || x86_is_canonical(va) ||
-	    !x86_is_canonical(t->code_base + BIT64(32)) ||
-	    !x86_is_canonical(t->code_base - BIT64(32)))
+	    !x86_is_canonical(t->jump_base + BIT64(32)) ||
+	    !x86_is_canonical(t->jump_base - BIT64(32)))
 		return false;
-	t->v.x86.rip = t->code_base + (t->jump_from & ~PAGE_MASK);
+	t->v.x86.rip = t->jump_base + (t->jump_from & ~PAGE_MASK);
 	t->v.x86.gpr[X86_RSP] -= (u64)(s64)((s32)t->jump_from >> PAGE_SHIFT);
 	x86_gp(&f);
 	fault_deliver(t, &f);

@@ -208,9 +208,8 @@ void stack_call(struct trans *tr)
 	}
 	if (i->cls == X86_C_JMP_IND) {
 		load_target(tr, n);
-		flow_note_jump(tr, 0);
 		flow_check(tr, T0);
-		flow_jump_t0(tr);
+		flow_jump_t0(tr, 0);
 		return;
 	}
 	load_target(tr, n);
@@ -218,7 +217,6 @@ void stack_call(struct trans *tr)
 	emit_gs(&tr->e, true, OP_STORE, T0, GS(scratch[0]));
 	ret = push_return(tr, n);
 	access_end(tr);
-	flow_note_jump(tr, -(s32)n);
 	flow_call(tr, ret, 0, true);
 }
 
@@ -244,8 +242,7 @@ void stack_ret(struct trans *tr)
 	stack_set(tr, HOST_GUEST_RSP, moved);
 	emit_mov(e, T0, t);
 	if ((tr->key & KEY_ALONE) || n == 2) {
-		flow_note_jump(tr, moved);
-		flow_jump_t0(tr);
+		flow_jump_t0(tr, moved);
 		return;
 	}
 	flow_ret(tr, moved);

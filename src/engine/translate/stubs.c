@@ -317,9 +317,6 @@ int stubs_make(struct engine *g)
 	s->poll_host = emit_flags_then(e, s->poll_saved);
 	s->jump_miss = emit_jumped(e, (void *)run_jump);
 	s->jump_plain = emit_jumped(e, (void *)run_jump_plain);
-	s->jump_invalid = emit_pc(e);
-	emit_mov_imm(e, T0, 0);
-	emit_jmp(e, s->jump_miss);
 	s->jump_miss_host = emit_flags_then(e, s->jump_miss);
 	s->enter = emit_pc(e);
 	emit_enter(e);

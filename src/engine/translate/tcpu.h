@@ -116,7 +116,8 @@ struct tcpu {
 		u64 base; /* RSP when it is empty */
 		u64 rsp; /* while another one is in use */
 	} shadow[JC_COUNT];
-	u32 jump_from; /* the last indirect jump, see flow_note_jump() */
+	u64 jump_base; /* the last indirect jump, see flow_note_jump() */
+	u32 jump_from;
 	u64 scratch[2]; /* values carried across a TLB check */
 	struct tcpu *self;
 

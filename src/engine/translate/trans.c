@@ -685,6 +685,9 @@ static void emit_cold(struct trans *tr)
 		case COLD_FAR:
 			flow_cold_far(tr, c);
 			break;
+		case COLD_JUMP:
+			flow_cold_jump(tr, c);
+			break;
 		case COLD_RET:
 			flow_cold_ret(tr, c);
 			break;
@@ -774,7 +777,7 @@ static void emit_block(struct trans *tr, enum stop stop)
 		if (stop == STOP_CROSSES && tr->n == tr->insn_count) {
 			/* What follows is never chained to. */
 			flow_code_address(tr, T0, tr->next);
-			flow_jump_t0(tr);
+			flow_jump_direct(tr);
 		} else {
 			flow_exit(tr, tr->next,
 				  tr->end_polled || tr->end_after_next);

@@ -28,6 +28,7 @@ struct cold {
 		COLD_CALL,
 		COLD_CALLOUT,
 		COLD_RET,
+		COLD_JUMP,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
 	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
@@ -38,7 +39,7 @@ struct cold {
 	u32 desc; /* MISS_* */
 	u8 flags; /* at .end, or at a far exit; COLD_CALLOUT: to be kept */
 	u8 insn;
-	s32 target; /* COLD_FAR; COLD_RET: what it adds to RSP */
+	s32 target; /* COLD_FAR; of other jumps what they have added to RSP */
 };
 
 struct trans {
@@ -159,13 +160,16 @@ void flow_jump(struct trans *tr, s32 target);
  * for the fault is the jump's. A direct one's: uses T0. */
 void flow_check(struct trans *tr, unsigned reg);
 void flow_check_direct(struct trans *tr, s32 target);
-void flow_jump_t0(struct trans *tr); /* to the address in T0 */
+/* To the address in T0: where a direct jump to another page leads. */
+void flow_jump_direct(struct trans *tr);
+/* An indirect jump to there, which has added @rsp_moved to RSP. */
+void flow_jump_t0(struct trans *tr, s32 rsp_moved);
+void flow_cold_jump(struct trans *tr, struct cold *c);
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 bool flow_is_far(const struct trans *tr);
 void flow_far_lookup(struct trans *tr, const struct block_exit *x);
 void flow_cold_call(struct trans *tr, struct cold *c);
 void flow_ret(struct trans *tr, s32 rsp_moved);
-void flow_note_jump(struct trans *tr, s32 rsp_moved);
 void flow_cold_ret(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);
 void flow_loop(struct trans *tr);
