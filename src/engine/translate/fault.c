@@ -292,6 +292,7 @@ bool fault_host(struct host_fault *h)
 	} else {
 		return false;
 	}
+	t->shadow_rsp = h->sp;
 	h->pc = (u64)(uintptr_t)e->stubs.leave;
 	return true;
 }
