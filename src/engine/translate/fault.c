@@ -193,8 +193,6 @@ static void take_state(struct tcpu *t, const struct block *b,
 		if (r != X86_RSP && (r < X86_R9 || r > X86_R11))
 			s->gpr[r] = h->gpr[r];
 	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP];
-	/* As every way from generated code to C: see shadow.c. */
-	t->shadow_rsp = h->sp;
 	if (m->string)
 		take_string(t, m->string, h);
 	if (!m->flags_saved)
