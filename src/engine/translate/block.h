@@ -11,6 +11,8 @@
 #include "x86/insn.h"
 
 #define BLOCK_MAX_INSNS 48
+/* Conditional branches that a block may go on behind. */
+#define BLOCK_MAX_SIDES 6
 
 /* Where the arithmetic flags are; see tcpu.h. */
 enum flags_at { FLAGS_HOST = 1, FLAGS_SAVED = 2, FLAGS_BOTH = 3 };
@@ -91,7 +93,7 @@ struct block {
 	struct block *hash_next;
 	struct block_part part[2];
 	struct list incoming; /* struct block_exit that are chained to us */
-	struct block_exit exits[2];
+	struct block_exit *exits;
 	unsigned exit_count;
 	struct insn_meta *meta; /* in order of host address */
 	u16 meta_count;

@@ -269,6 +269,8 @@ static void exit_record(struct trans *tr, s32 target, bool polled)
 {
 	struct block_exit *x = &tr->b->exits[tr->b->exit_count++];
 
+	BUG_ON(tr->b->exit_count > tr->exit_room);
+	list_init(&x->link);
 	x->from = tr->b;
 	x->key = tr->key;
 	x->target = target;
@@ -555,7 +557,11 @@ void flow_jcc(struct trans *tr)
 		flags_need_host(tr);
 		branch_to(tr, cc, target);
 	}
-	flow_exit(tr, tr->next, false);
+	/* Decoding has gone on behind it, unless that is where it ended. */
+	if (tr->n + 1 == tr->insn_count)
+		flow_exit(tr, tr->next, false);
+	else
+		tr->keep_delta = true;
 }
 
 /* JRCXZ, JECXZ, LOOP with 32- or 64-bit counters; no flags are touched. The

@@ -174,6 +174,20 @@ static bool ends_polled(const struct trans *tr, const struct x86_insn *i)
 	}
 }
 
+/*
+ * A branch ahead is rather not taken: what follows is part of the block, and
+ * need not look for flags, deltas and interrupts anew. Only in windows, where
+ * these stay as they are from one instruction to the next.
+ */
+static bool goes_on(struct trans *tr, const struct x86_insn *i)
+{
+	if (i->cls != X86_C_JCC || (s64)i->imm <= 0 || !tr->windowed ||
+	    tr->sides == BLOCK_MAX_SIDES)
+		return false;
+	tr->sides++;
+	return true;
+}
+
 static bool ends_block(const struct trans *tr, const struct x86_insn *i)
 {
 	switch (i->cls) {
@@ -216,7 +230,8 @@ static enum stop decode_run(struct trans *tr, const u8 *p, unsigned avail)
 			return STOP_FULL; /* a block of its own faults */
 		tr->insn_count++;
 		off += i->len;
-		if (r != X86_DECODE_OK || ends_block(tr, i))
+		if (r != X86_DECODE_OK ||
+		    (ends_block(tr, i) && !goes_on(tr, i)))
 			return STOP_END;
 		if (off >= avail)
 			return STOP_FULL;
@@ -837,8 +852,12 @@ static struct block *block_new(struct trans *tr, gpa_t gpa2)
 	b->host = tr->seg->hot.rx + tr->seg->hot.used;
 	b->cold = tr->seg->cold.rx + tr->seg->cold.used;
 	list_init(&b->incoming);
-	for (unsigned k = 0; k < ARRAY_SIZE(b->exits); k++)
-		list_init(&b->exits[k].link);
+	/* Two at the end, and one at each branch before it. */
+	tr->exit_room = tr->sides + 2;
+	b->exits = cache_arena(tr->seg, tr->exit_room * sizeof(*b->exits));
+	if (!b->exits)
+		return NULL;
+	fill_bytes(b->exits, 0, tr->exit_room * sizeof(*b->exits));
 	return b;
 }
 
@@ -901,7 +920,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->i = NULL;
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
 	tr->too_long = tr->x87_page_noted = false;
-	tr->cold_count = tr->meta_count = tr->insn_count = 0;
+	tr->cold_count = tr->meta_count = tr->insn_count = tr->sides = 0;
 }
 
 struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,

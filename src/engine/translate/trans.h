@@ -84,6 +84,8 @@ struct trans {
 	unsigned meta_count;
 	struct x86_insn insns[BLOCK_MAX_INSNS];
 	unsigned insn_count;
+	unsigned sides; /* branches behind which the block goes on */
+	unsigned exit_room; /* of b->exits */
 };
 
 static inline bool in_long_code(const struct trans *tr)
