@@ -60,11 +60,44 @@ static void map_flush(ulong va, ulong pa, u64 flags)
 	invlpg(va);
 }
 
+/*
+ * A translator may take note of code that strays, and treat it with more care
+ * from then on. So all code is run from copies, each a few times.
+ */
+#define COPY_BYTES 192u
+#define COPY_USES 5u
+static u8 copies[1024][COPY_BYTES];
+static unsigned copies_made;
+
+static const u8 *copy_of(const u8 *code)
+{
+	static struct { const u8 *code, *copy; unsigned uses; } seen_tab[8];
+	unsigned i = 0, victim;
+
+	while (i < ARRAY_LEN(seen_tab) && seen_tab[i].code != code)
+		i++;
+	if (i < ARRAY_LEN(seen_tab) && seen_tab[i].uses++ < COPY_USES)
+		return seen_tab[i].copy;
+	victim = copies_made++ % ARRAY_LEN(copies);
+	memcpy(copies[victim], code, COPY_BYTES);
+	if (i == ARRAY_LEN(seen_tab))
+		i = victim % ARRAY_LEN(seen_tab);
+	seen_tab[i].code = code;
+	seen_tab[i].copy = copies[victim];
+	seen_tab[i].uses = 1;
+	return copies[victim];
+}
+
+static void regs_begin(struct regs *r, const u8 *code, int ring)
+{
+	regs_init(r, copy_of(code), ring);
+}
+
 static struct regs go(const u8 *code, int ring, ulong di, ulong ax)
 {
 	struct regs r;
 
-	regs_init(&r, code, ring);
+	regs_begin(&r, code, ring);
 	r.rdi = di;
 	r.rax = ax;
 	run(&r);
@@ -117,7 +150,7 @@ static void over_slots(int ring)
 				0x1111111122222222;
 			*(volatile u64 *)pa[1] = 0x3333333344444444;
 		}
-		regs_init(&r, c_over, ring);
+		regs_begin(&r, c_over, ring);
 		r.rdi = at;
 		r.rsi = at - 0x7ffffff8 - 8;
 		r.rbp = at + 0x80000000;
@@ -130,7 +163,7 @@ static void over_slots(int ring)
 		CHECK_EQ(r.r8, 0x3333333344444444);
 		CHECK_EQ(r.r9, 0x3333333344444444);
 		CHECK_EQ(r.r10, 0x1111111122222222);
-		regs_init(&r, c_over_write, ring);
+		regs_begin(&r, c_over_write, ring);
 		r.rdi = at;
 		r.rax = 0x5555555566666666;
 		r.r10 = 0x77;
@@ -156,7 +189,7 @@ static void far_index(int ring)
 	map_flush(A, pa, rights(ring));
 	*(volatile u64 *)(pa + 16) = 0x1616;
 	for (unsigned i = 1; i < 64; i++) {
-		regs_init(&r, c_index, ring);
+		regs_begin(&r, c_index, ring);
 		r.rdi = A + i * 0x123456789ab8;
 		r.rsi = -(u64)i * 0x123456789ab8 / 8;
 		r.rsi |= 7ull << 61; /* the bits that the scale drops */
@@ -166,7 +199,7 @@ static void far_index(int ring)
 		CHECK_EQ(r.r9, 0x1616);
 		CHECK_EQ(r.r10, 0x1616);
 	}
-	regs_init(&r, c_addr32, ring);
+	regs_begin(&r, c_addr32, ring);
 	r.rdi = 0xdeadbeef30000000;
 	r.rsi = 0xdeadbeef08000000;
 	run(&r);
@@ -232,7 +265,7 @@ static void canonical_stack(int ring)
 	map_flush(LAST_LOW, page_of(1), rights(ring));
 	for (unsigned i = 0; i < 3; i++) {
 		for (unsigned k = 1; k < 0x10000; k += 0xfff) {
-			regs_init(&r, c_stack, ring);
+			regs_begin(&r, c_stack, ring);
 			r.rbp = (LAST_LOW - 0x10) ^ (ulong)k << 48;
 			run(&r);
 			CHECK_TRAP(r, V_SS, 0);
@@ -312,7 +345,7 @@ static struct regs string(const u8 *code, int ring, u64 flags, ulong di,
 {
 	struct regs r;
 
-	regs_init(&r, code, ring);
+	regs_begin(&r, code, ring);
 	r.rflags |= flags | FL_CF | FL_OF | FL_PF;
 	r.rdi = di;
 	r.rsi = si;
@@ -620,7 +653,7 @@ static void many_pages(int ring)
 	for (unsigned i = 0; i < MANY; i++)
 		map(at + i * PAGE, i & 1 ? p : q, rights(ring));
 	for (unsigned round = 0; round < 3; round++) {
-		regs_init(&r, c_sum, ring);
+		regs_begin(&r, c_sum, ring);
 		r.rdi = at;
 		r.rcx = MANY;
 		run(&r);
@@ -786,7 +819,7 @@ static u64 run_table(ulong at)
 {
 	struct regs r;
 
-	regs_init(&r, c_call_table, 0);
+	regs_begin(&r, c_call_table, 0);
 	r.rsi = at;
 	run(&r);
 	CHECK_STOP(r);
