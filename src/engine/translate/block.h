@@ -29,6 +29,9 @@ struct block_exit {
 	/* To another page, of a kernel: see link.c. */
 	bool far;
 	struct list far_link;
+	/* User's, to another page: the way by which it is chained, and the
+	 * fields there that are patched. NULL: it may not be. See link.c. */
+	u8 *guard, *guard_tag, *guard_base, *guard_jump;
 	u8 *lookup; /* ... where it jumps when it cannot be chained */
 	s32 target; /* offset from the block's code_base */
 	u32 key; /* on leaving: STAC and CLAC change it within a block */

@@ -228,7 +228,10 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	 * when the block was entered) and in the same mode.
 	 */
 	if (epoch == t->e->epoch && !from->dead) {
-		if (x->far)
+		if (x->guard) {
+			jc_add(t, t->v.x86.rip, b, global);
+			link_user_far(t, x, b);
+		} else if (x->far)
 			link_far(t, x, global && b->key == x->key ? b : NULL);
 		else if (b->gpa2 == ~0ull && b->key == x->key &&
 			 (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))

@@ -59,7 +59,7 @@ bool shadow_is_full(const struct tcpu *t, struct host_fault *h)
 {
 	const struct shadow *s = &t->shadow[key_jc(t->key)];
 
-	if (h->vector != X86_PF || h->addr != h->sp - SHADOW_BELOW_BYTES)
+	if (h->vector != X86_PF || h->addr != h->sp - SHADOW_PROBE)
 		return false;
 	h->sp = s->base;
 	return true;

@@ -55,6 +55,9 @@ enum mmu_index { MMU_USER, MMU_KERNEL, MMU_KERNEL_AC, MMU_COUNT };
  */
 #define SHADOW_USED_BYTES KiB(16)
 #define SHADOW_BELOW_BYTES KiB(32)
+/* How far below RSP a call looks: no multiple of 4096, for that would be taken
+ * for an alias of what has just been pushed. */
+#define SHADOW_PROBE (SHADOW_BELOW_BYTES - 1984)
 #define SHADOW_BYTES (PAGE_SIZE + SHADOW_BELOW_BYTES + SHADOW_USED_BYTES)
 
 #define TLB_BITS 9

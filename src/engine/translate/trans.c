@@ -615,7 +615,7 @@ static u8 *emit_entries(struct trans *tr)
 	u8 *poll;
 
 	b->pref = preferred_flags(tr);
-	b->has_far = flow_is_far(tr) &&
+	b->has_far = flow_is_far(tr) && tr->mmu != MMU_USER &&
 		     tr->code_base == (u64)(s64)(s32)tr->code_base;
 	if (b->pref == key_flags(tr->key)) {
 		emit_convert(tr);
@@ -723,11 +723,10 @@ static void emit_unlinked_exits(struct trans *tr)
 	for (unsigned k = 0; k < tr->b->exit_count; k++) {
 		struct block_exit *x = &tr->b->exits[k];
 
-		if (x->far) {
-			x->lookup = emit_pc(e);
-			flow_far_lookup(tr, x);
-		}
-		x->unlinked = emit_pc(e);
+		if (x->far)
+			flow_far_exit(tr, x);
+		else
+			x->unlinked = emit_pc(e);
 		emit_land(e, engine_rw(tr->g, x->patch + 4));
 		emit_mov_imm(e, T0, (u64)(uintptr_t)x);
 		emit_jmp(e, x->flags & FLAGS_SAVED ? tr->g->stubs.exit_saved :

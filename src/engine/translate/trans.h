@@ -169,7 +169,7 @@ void flow_jump_t0(struct trans *tr, s32 rsp_moved);
 void flow_cold_jump(struct trans *tr, struct cold *c);
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 bool flow_is_far(const struct trans *tr);
-void flow_far_lookup(struct trans *tr, const struct block_exit *x);
+void flow_far_exit(struct trans *tr, struct block_exit *x);
 void flow_cold_call(struct trans *tr, struct cold *c);
 void flow_ret(struct trans *tr, s32 rsp_moved);
 void flow_cold_ret(struct trans *tr, struct cold *c);
