@@ -206,7 +206,7 @@ static void begin_soft(struct tcpu *t, struct block *b)
 	t->stats.window_softs++;
 	t->debug.alone = true;
 	t->soft_once = true;
-	__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
 	if (++b->softs == SOFTS_MAX && !b->dead) {
 		window_make_soft(t->e->windows, b->gpa);
 		smc_drop(t, b);

@@ -443,7 +443,7 @@ static void do_sti(struct trans *tr)
 	set_rflags_bit(tr, FLAG_IF, true);
 	emit_gs_imm32(e, false, 0x81, 7, GS(v.request), 0);
 	none = emit_jcc_fwd(e, CC_E);
-	emit_gs_imm32(e, false, 0xc7, 0, GS(poll), 1);
+	emit_gs_imm32(e, false, 0xc7, 0, GS(calm), 0);
 	emit_land(e, none);
 	tr->end_after_next = true;
 }
@@ -563,25 +563,32 @@ static void do_insn(struct trans *tr)
 
 /* --- entries and cold code --- */
 
-/* Leaves at the block's start if t->poll is set; see run_poll. */
-static u8 *emit_poll(struct trans *tr)
+/*
+ * Leaves at the block's start unless t->calm; see run_poll. If the flags are
+ * live JRCXZ looks, without touching them: to @back, where emit_poll_way() has
+ * been, so that what is usual jumps nowhere.
+ */
+static u8 *emit_poll(struct trans *tr, u8 *back)
 {
 	struct emit *e = &tr->e;
-	u8 *skip, *out;
 
 	if (tr->b->pref == FLAGS_SAVED) {
-		emit_gs_imm32(e, false, 0x81, 7, GS(poll), 0);
-		return emit_jcc_fwd(e, CC_NE);
+		emit_gs_imm32(e, false, 0x81, 7, GS(calm), 0);
+		return emit_jcc_fwd(e, CC_E);
 	}
-	/* The flags are live: JRCXZ looks without touching them. */
 	emit_mov(e, T0, X86_RCX);
-	emit_gs(e, false, OP_MOV, X86_RCX, GS(poll));
-	skip = emit_jrcxz(e);
+	emit_gs(e, false, OP_MOV, X86_RCX, GS(calm));
+	emit8(e, 0xe3);
+	emit8(e, (u8)(back - (e->p + 1)));
+	BUG_ON(e->p - back > 128);
 	emit_mov(e, X86_RCX, T0);
-	out = emit_jmp_fwd(e);
-	emit_jrcxz_land(e, skip);
+	return NULL;
+}
+
+static u8 *emit_poll_way(struct emit *e)
+{
 	emit_mov(e, X86_RCX, T0);
-	return out;
+	return emit_jmp_fwd(e);
 }
 
 /* @skip: what comes before is to jump over it. */
@@ -612,9 +619,12 @@ static void emit_convert(struct trans *tr)
 static u8 *emit_entries(struct trans *tr)
 {
 	struct block *b = tr->b;
-	u8 *poll;
+	u8 *back = tr->e.p, *poll = NULL;
 
 	b->pref = preferred_flags(tr);
+	if (b->pref == FLAGS_HOST)
+		poll = emit_poll_way(&tr->e);
+	b->entry_other = (u32)(emit_pc(&tr->e) - b->host);
 	b->has_far = flow_is_far(tr) && tr->mmu != MMU_USER &&
 		     tr->code_base == (u64)(s64)(s32)tr->code_base;
 	if (b->pref == key_flags(tr->key)) {
@@ -628,7 +638,10 @@ static u8 *emit_entries(struct trans *tr)
 		emit_convert(tr);
 	}
 	b->entry_pref = (u32)(emit_pc(&tr->e) - b->host);
-	poll = emit_poll(tr);
+	if (b->pref == FLAGS_HOST)
+		emit_poll(tr, back);
+	else
+		poll = emit_poll(tr, NULL);
 	b->entry_nopoll = (u32)(emit_pc(&tr->e) - b->host);
 	tr->flags = b->pref;
 	return poll;
