@@ -226,8 +226,10 @@ void flow_cold_jump(struct trans *tr, struct cold *c)
 /* The rel32 that a patch will change must not cross an 8-byte boundary. */
 static void align_field(struct trans *tr, unsigned opcode_bytes)
 {
-	while (((uintptr_t)emit_pc(&tr->e) + opcode_bytes) & 3)
-		emit8(&tr->e, 0x90);
+	unsigned at = (unsigned)((uintptr_t)emit_pc(&tr->e) + opcode_bytes) & 7;
+
+	if (at > 4)
+		emit_nop(&tr->e, 8 - at);
 }
 
 /* Does the instruction there go over to the next page? Nothing is chained to

@@ -15,7 +15,7 @@
  * the link is good exactly as long as a jump cache entry would be. If it does
  * not match, the jump is looked up, and if that fails, chained anew.
  *
- * ORDER: rel32 fields are 4-byte aligned, so a patch is one atomic store and
+ * ORDER: rel32 fields are within 8 aligned bytes, so a patch is one atomic store and
  * other processors see the old or the new target.
  */
 #include "engine/translate/engine.h"

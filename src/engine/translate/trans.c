@@ -291,9 +291,19 @@ static bool lea_as_it_is(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 	int dst = host_reg(i->reg), base = 0xff, index = 0xff;
+	s64 off = (s64)tr->next + i->disp;
 
-	if (i->adsize != 8 || i->opsize < 4 || i->base == X86_BASE_RIP)
+	if (i->adsize != 8 || i->opsize < 4)
 		return false;
+	if (i->base == X86_BASE_RIP) {
+		if (dst < 0 || off != (s32)off)
+			return false;
+		emit_gs(&tr->e, true, OP_MOV, (unsigned)dst, GS(code_base));
+		emit_lea(&tr->e, i->opsize == 8, (unsigned)dst,
+			 (unsigned)dst, 0xff, 0, (s32)off);
+		tr->keep_delta = dst != tr->delta_reg;
+		return true;
+	}
 	if (i->base != X86_BASE_NONE)
 		base = host_reg(i->base);
 	if (i->index != X86_BASE_NONE)
