@@ -42,6 +42,7 @@ struct block_exit {
 /* What a fault needs to know of each guest instruction of a block. */
 struct insn_meta {
 	u16 guest; /* offset of its first byte from the block's start */
+	bool swapped; /* registers are as the block's .swap says */
 	u8 string; /* META_*, see trans.h */
 	bool flags_saved; /* at its native instruction, flags_ax is good */
 	bool waits_for_x87; /* a pending #MF goes before faults of its operand */
@@ -89,6 +90,11 @@ struct block {
 	gva_t va; /* of the page, when it was translated */
 	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */
 	bool dead;
+	/* In the block @host stands for guest register @guest: homes.c. */
+	struct {
+		u8 guest, host;
+	} swap[3];
+	u8 swap_count;
 	bool windowed; /* memory is reached through windows */
 	u8 softs; /* how often the software TLB had to step in */
 	u8 *poll_exit; /* as executed: leaves at the block's start */

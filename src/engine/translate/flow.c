@@ -517,12 +517,14 @@ void flow_cold_far(struct trans *tr, struct cold *c)
 	emit_land(&tr->e, c->from);
 	tr->flags = c->flags;
 	trans_set_key(tr, c->key);
+	if (c->swapped)
+		homes_emit_out(tr);
 	flow_exit(tr, c->target, false);
 }
 
 static void branch_to(struct trans *tr, enum x86_cc cc, s32 target)
 {
-	if (on_page(tr, target)) {
+	if (on_page(tr, target) && !tr->swapped) {
 		align_field(tr, 2);
 		emit8(&tr->e, 0x0f);
 		emit8(&tr->e, (u8)(0x80 | cc));
@@ -534,6 +536,7 @@ static void branch_to(struct trans *tr, enum x86_cc cc, s32 target)
 		*c = (struct cold){ .kind = COLD_FAR,
 				    .from = emit_jcc_fwd(&tr->e, cc),
 				    .flags = tr->flags,
+				    .swapped = tr->swapped,
 				    .key = tr->key,
 				    .target = target,
 				    .insn = (u8)tr->n };

@@ -250,6 +250,7 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
 	m->waits_for_x87 = false;
 	m->string = META_PLAIN;
+	m->swapped = tr->swapped;
 	return m;
 }
 
@@ -290,7 +291,7 @@ void trans_callout(struct trans *tr,
 static bool lea_as_it_is(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
-	int dst = host_reg(i->reg), base = 0xff, index = 0xff;
+	int dst = host_reg(tr, i->reg), base = 0xff, index = 0xff;
 	s64 off = (s64)tr->next + i->disp;
 
 	if (i->adsize != 8 || i->opsize < 4)
@@ -305,9 +306,9 @@ static bool lea_as_it_is(struct trans *tr)
 		return true;
 	}
 	if (i->base != X86_BASE_NONE)
-		base = host_reg(i->base);
+		base = host_reg(tr, i->base);
 	if (i->index != X86_BASE_NONE)
-		index = host_reg(i->index);
+		index = host_reg(tr, i->index);
 	if (dst < 0 || base < 0 || index < 0 || (base & index) == 0xff)
 		return false;
 	emit_lea(&tr->e, i->opsize == 8, (unsigned)dst, (unsigned)base,
@@ -790,11 +791,14 @@ static void emit_block(struct trans *tr, enum stop stop)
 	unsigned off = 0;
 	bool shadow = false;
 
+	homes_in(tr);
 	for (tr->n = 0; tr->n < tr->insn_count; tr->n++) {
 		shadow = tr->end_after_next;
 		tr->i = &tr->insns[tr->n];
 		tr->at = (s32)(tr->page_off + off);
 		tr->next = tr->at + tr->i->len;
+		if (homes_end_before(tr))
+			homes_out(tr);
 		meta_add(tr, off);
 		tr->keep_delta = false;
 		do_insn(tr);
@@ -811,6 +815,7 @@ static void emit_block(struct trans *tr, enum stop stop)
 	tr->b->guest_bytes = (u16)off;
 	tr->b->insn_count = (u16)(tr->n < tr->insn_count ? tr->n + 1 : tr->n);
 	if (!tr->ended) {
+		homes_out(tr);
 		if (stop == STOP_CROSSES && tr->n == tr->insn_count) {
 			/* What follows is never chained to. */
 			flow_code_address(tr, T0, tr->next);
@@ -934,6 +939,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->soft = (key & KEY_ALONE) || !g->windows ||
 		   window_is_soft(g->windows, gpa);
 	tr->any_windowed = false;
+	homes_init(tr);
 	trans_set_key(tr, key);
 	tr->gpa = gpa;
 	tr->page_off = (u32)(gpa & ~PAGE_MASK);
