@@ -25,7 +25,7 @@
 
 /* Neither it nor its complement is canonical: returns to it are as rare as
  * those of a guest that means mischief. */
-#define SENTINEL 0x5a5a5a5a5a5a5a5aull
+#define SENTINEL 0x6f1d3c8ba2975e04ull
 
 bool shadow_init(struct tcpu *t)
 {
