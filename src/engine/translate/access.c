@@ -25,14 +25,14 @@ static void lea_guest(struct trans *tr)
 	bool wide = i->adsize == 8;
 
 	if (i->base != X86_BASE_NONE) {
-		int h = host_reg(i->base);
+		int h = host_reg(tr, i->base);
 
 		base = h < 0 ? T0 : (unsigned)h;
 		if (h < 0)
 			load_guest(tr, T0, i->base);
 	}
 	if (i->index != X86_BASE_NONE) {
-		int h = host_reg(i->index);
+		int h = host_reg(tr, i->index);
 
 		index = h < 0 ? T1 : (unsigned)h;
 		if (h < 0)

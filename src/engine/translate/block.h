@@ -29,6 +29,9 @@ struct block_exit {
 	/* To another page, of a kernel: see link.c. */
 	bool far;
 	struct list far_link;
+	/* User's, to another page: the way by which it is chained, and the
+	 * fields there that are patched. NULL: it may not be. See link.c. */
+	u8 *guard, *guard_tag, *guard_base, *guard_jump;
 	u8 *lookup; /* ... where it jumps when it cannot be chained */
 	s32 target; /* offset from the block's code_base */
 	u32 key; /* on leaving: STAC and CLAC change it within a block */
@@ -39,6 +42,7 @@ struct block_exit {
 /* What a fault needs to know of each guest instruction of a block. */
 struct insn_meta {
 	u16 guest; /* offset of its first byte from the block's start */
+	bool swapped; /* registers are as the block's .swap says */
 	u8 string; /* META_*, see trans.h */
 	bool flags_saved; /* at its native instruction, flags_ax is good */
 	bool waits_for_x87; /* a pending #MF goes before faults of its operand */
@@ -86,6 +90,11 @@ struct block {
 	gva_t va; /* of the page, when it was translated */
 	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */
 	bool dead;
+	/* In the block @host stands for guest register @guest: homes.c. */
+	struct {
+		u8 guest, host;
+	} swap[3];
+	u8 swap_count;
 	bool windowed; /* memory is reached through windows */
 	u8 softs; /* how often the software TLB had to step in */
 	u8 *poll_exit; /* as executed: leaves at the block's start */

@@ -42,7 +42,7 @@ static inline void callout_end(struct tcpu *t)
 	if (t->v.x86.nmi_masked)
 		req &= ~VCPU_REQ_NMI;
 	if (unlikely(req))
-		__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
 }
 
 /* x86.rip is new. */

@@ -297,7 +297,7 @@ static bool repeats_on(const struct string_op *o, int kind)
 
 static bool must_stop(const struct tcpu *t)
 {
-	return __atomic_load_n(&t->poll, __ATOMIC_RELAXED) || t->leave_after;
+	return !__atomic_load_n(&t->calm, __ATOMIC_RELAXED) || t->leave_after;
 }
 
 static enum callout_result repeat(struct string_op *o, int kind)

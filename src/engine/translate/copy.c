@@ -9,18 +9,14 @@
  */
 #include "engine/translate/trans.h"
 
-int host_reg(unsigned r)
+int host_reg(const struct trans *tr, unsigned r)
 {
-	if (r == X86_RSP)
-		return HOST_GUEST_RSP;
-	if (r >= X86_R9 && r <= X86_R11)
-		return -1;
-	return (int)r;
+	return tr->home[r] == NO_HOME ? -1 : (int)tr->home[r];
 }
 
 void load_guest(struct trans *tr, unsigned dst, unsigned r)
 {
-	int h = host_reg(r);
+	int h = host_reg(tr, r);
 
 	if (h < 0)
 		emit_gs(&tr->e, true, OP_MOV, dst, GS_GPR(r));
@@ -31,7 +27,7 @@ void load_guest(struct trans *tr, unsigned dst, unsigned r)
 void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes)
 {
 	struct emit *e = &tr->e;
-	int h = host_reg(r);
+	int h = host_reg(tr, r);
 
 	if (bytes == 2)
 		emit8(e, 0x66);
@@ -84,16 +80,16 @@ static bool is_high_byte(const struct x86_insn *i, u8 kind, u8 reg)
 	       reg < 8;
 }
 
-unsigned copy_stolen(const struct x86_insn *i)
+unsigned copy_stolen(const struct trans *tr, const struct x86_insn *i)
 {
 	bool mem = i->attr & (IA_MEM | IA_MOFFS);
 	u32 m = 0;
 
-	if (is_gpr(i->reg_kind) && host_reg(i->reg) < 0)
+	if (is_gpr(i->reg_kind) && host_reg(tr, i->reg) < 0)
 		m |= BIT(i->reg);
-	if (!mem && is_gpr(i->rm_kind) && host_reg(i->rm) < 0)
+	if (!mem && is_gpr(i->rm_kind) && host_reg(tr, i->rm) < 0)
 		m |= BIT(i->rm);
-	if (is_gpr(i->vvvv_kind) && host_reg(i->vvvv) < 0)
+	if (is_gpr(i->vvvv_kind) && host_reg(tr, i->vvvv) < 0)
 		m |= BIT(i->vvvv);
 	return (m >> X86_R9 & 1) + (m >> X86_R10 & 1) + (m >> X86_R11 & 1);
 }
@@ -105,27 +101,33 @@ bool copy_has_high_byte(const struct x86_insn *i)
 		is_high_byte(i, i->rm_kind, i->rm));
 }
 
+static u32 host_bit(const struct trans *tr, u8 kind, u8 reg)
+{
+	int h = is_gpr(kind) ? host_reg(tr, reg) : -1;
+
+	/* High bytes, too: reg 4 to 7 may mean 0 to 3. */
+	return h < 0 ? 0 : BIT(h) | (kind == RK_GPR8 ? BIT(reg & 3) : 0);
+}
+
 /* All host registers that the instruction may touch, as a mask. */
-static u32 used_hosts(const struct x86_insn *i, const struct subst *s)
+static u32 used_hosts(const struct trans *tr, const struct x86_insn *i,
+		      const struct subst *s)
 {
 	u32 m = BIT(X86_RSP) | BIT(T0) | BIT(T1) | BIT(HOST_GUEST_RSP) |
 		i->impl_read | i->impl_write;
 
 	for (unsigned k = 0; k < s->count; k++)
 		m |= BIT(s->host[k]);
-	if (is_gpr(i->reg_kind))
-		m |= BIT(i->reg);
-	if (is_gpr(i->rm_kind))
-		m |= BIT(i->rm);
-	if (is_gpr(i->vvvv_kind))
-		m |= BIT(i->vvvv);
+	m |= host_bit(tr, i->reg_kind, i->reg) |
+	     host_bit(tr, i->rm_kind, i->rm) |
+	     host_bit(tr, i->vvvv_kind, i->vvvv);
 	return m;
 }
 
 static unsigned subst_add(struct trans *tr, struct subst *s, unsigned guest,
 			  unsigned acc)
 {
-	int h = host_reg(guest);
+	int h = host_reg(tr, guest);
 
 	if (h >= 0)
 		return (unsigned)h;
@@ -141,7 +143,7 @@ static unsigned subst_add(struct trans *tr, struct subst *s, unsigned guest,
 		if (h == T1)
 			tr->delta_reg = NO_DELTA;
 	} else {
-		u32 m = used_hosts(tr->i, s);
+		u32 m = used_hosts(tr, tr->i, s);
 
 		h = __builtin_ctz(~m);
 		s->borrowed = h;
@@ -240,7 +242,7 @@ static bool emit_reencoded(struct trans *tr, const struct x86_insn *i)
 	    i->opcode > 0x4f)
 		return false;
 	/* INC r, DEC r; no scratch registers in such code. */
-	h = host_reg(i->reg);
+	h = host_reg(tr, i->reg);
 	if (i->opsize == 2)
 		emit8(e, 0x66);
 	emit_rex(e, false, 0, 0, (unsigned)h);

@@ -337,6 +337,17 @@ static inline void emit_jrcxz_land(struct emit *e, u8 *after)
 		after[-1] = (u8)(e->p - after);
 }
 
+/* One instruction that does nothing, of 1 to 3 bytes. */
+static inline void emit_nop(struct emit *e, unsigned bytes)
+{
+	static const u8 nop[3][3] = { { 0x90 },
+				      { 0x66, 0x90 },
+				      { 0x0f, 0x1f, 0x00 } };
+
+	for (unsigned k = 0; k < bytes; k++)
+		emit8(e, nop[bytes - 1][k]);
+}
+
 /* NOT, too, touches none. */
 static inline void emit_not(struct emit *e, unsigned reg)
 {

@@ -139,6 +139,7 @@ void link_exit(struct tcpu *t, struct block_exit *x, struct block *to);
 void link_break(struct engine *e, struct block *b); /* all from and to @b */
 /* To a block of another page, which is global; t->code_base is still that of
  * the exit's block. */
+void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to);
 void link_far(struct tcpu *t, struct block_exit *x, struct block *to);
 /* A kernel's mappings have changed. */
 void link_far_break(struct engine *e);

@@ -183,6 +183,16 @@ static void take_string(struct tcpu *t, u8 string, const struct host_fault *h)
 	t->df_poison = t->v.x86.rflags & FLAG_DF ? DF_POISON : 0;
 }
 
+/* Does host register @r stand for another, its own guest register being in
+ * memory? */
+static bool is_swapped(const struct block *b, unsigned r)
+{
+	for (unsigned k = 0; k < b->swap_count; k++)
+		if (b->swap[k].host == r)
+			return true;
+	return false;
+}
+
 /* The guest's state as the instruction of @m began, from the host's. */
 static void take_state(struct tcpu *t, const struct block *b,
 		       const struct insn_meta *m, const struct host_fault *h)
@@ -190,9 +200,12 @@ static void take_state(struct tcpu *t, const struct block *b,
 	struct x86_state *s = &t->v.x86;
 
 	for (unsigned r = 0; r < 16; r++)
-		if (r != X86_RSP && (r < X86_R9 || r > X86_R11))
+		if (r != X86_RSP && (r < X86_R9 || r > X86_R11) &&
+		    !(m->swapped && is_swapped(b, r)))
 			s->gpr[r] = h->gpr[r];
 	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP];
+	for (unsigned k = 0; m->swapped && k < b->swap_count; k++)
+		s->gpr[b->swap[k].guest] = h->gpr[b->swap[k].host];
 	if (m->string)
 		take_string(t, m->string, h);
 	if (!m->flags_saved)
@@ -206,7 +219,7 @@ static void begin_soft(struct tcpu *t, struct block *b)
 	t->stats.window_softs++;
 	t->debug.alone = true;
 	t->soft_once = true;
-	__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
 	if (++b->softs == SOFTS_MAX && !b->dead) {
 		window_make_soft(t->e->windows, b->gpa);
 		smc_drop(t, b);

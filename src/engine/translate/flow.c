@@ -226,8 +226,10 @@ void flow_cold_jump(struct trans *tr, struct cold *c)
 /* The rel32 that a patch will change must not cross an 8-byte boundary. */
 static void align_field(struct trans *tr, unsigned opcode_bytes)
 {
-	while (((uintptr_t)emit_pc(&tr->e) + opcode_bytes) & 3)
-		emit8(&tr->e, 0x90);
+	unsigned at = (unsigned)((uintptr_t)emit_pc(&tr->e) + opcode_bytes) & 7;
+
+	if (at > 4)
+		emit_nop(&tr->e, 8 - at);
 }
 
 /* Does the instruction there go over to the next page? Nothing is chained to
@@ -253,15 +255,71 @@ static bool on_page(const struct trans *tr, s32 target)
 /* May a jump to another page be chained? See link.c. */
 bool flow_is_far(const struct trans *tr)
 {
-	return in_long_code(tr) && tr->mmu != MMU_USER && !is_stepping(tr);
+	return in_long_code(tr) && !is_stepping(tr) &&
+	       (tr->mmu != MMU_USER || key_flags(tr->key) == FLAGS_HOST);
 }
 
-void flow_far_lookup(struct trans *tr, const struct block_exit *x)
+/* movabs $0, to: the constant is patched later. Returns where it is. */
+static u8 *emit_mov_patched(struct emit *e, unsigned to)
 {
+	emit_rex(e, true, 0, 0, to);
+	emit8(e, (u8)(0xb8 | (to & 7)));
+	emit64(e, 0);
+	return emit_pc(e) - 8;
+}
+
+/*
+ * Chained, to another page of the user's: only if code_base and the
+ * generation are still what they were. If not, goes on behind.
+ */
+static void emit_guard(struct trans *tr, struct block_exit *x)
+{
+	struct emit *e = &tr->e;
+	u8 *same, *other;
+
+	x->guard = emit_pc(e);
+	emit_gs(e, true, OP_STORE, X86_RCX, GS(scratch[1]));
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(code_base));
+	emit_gs(e, true, OP_MOV, T1, GS(jc_generation[0]) + 8 * tr->jc);
+	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
+	x->guard_tag = emit_mov_patched(e, T1);
+	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
+	same = emit_jrcxz(e);
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
+	other = emit_jmp_fwd(e);
+	emit_jrcxz_land(e, same);
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
+	x->guard_base = emit_mov_patched(e, T1);
+	emit_gs(e, true, OP_STORE, T1, GS(code_base));
+	/* The rel32 is to be aligned as all that are patched. */
+	align_field(tr, 1);
+	x->guard_jump = emit_pc(e) + 1;
+	emit_jmp(e, x->guard);
+	emit_land(e, other);
+}
+
+/* What a far exit does while it is not chained, or may not be. */
+void flow_far_exit(struct trans *tr, struct block_exit *x)
+{
+	struct emit *e = &tr->e;
+	u8 *miss;
+
 	trans_set_key(tr, x->key);
-	flow_code_address(tr, T0, x->target);
 	tr->flags = key_flags(x->key);
-	flow_jump_direct(tr);
+	if (tr->mmu != MMU_USER) {
+		x->lookup = emit_pc(e);
+		flow_code_address(tr, T0, x->target);
+		flow_jump_direct(tr);
+		x->unlinked = emit_pc(e);
+		return;
+	}
+	emit_guard(tr, x);
+	x->lookup = emit_pc(e);
+	flow_code_address(tr, T0, x->target);
+	miss = find(tr);
+	flow_to_found(e, tr->jc, 4);
+	emit_land(e, miss);
+	x->unlinked = emit_pc(e);
 }
 
 /* Records a patchable exit whose rel32 field has just been emitted. */
@@ -271,6 +329,7 @@ static void exit_record(struct trans *tr, s32 target, bool polled)
 
 	BUG_ON(tr->b->exit_count > tr->exit_room);
 	list_init(&x->link);
+	list_init(&x->far_link);
 	x->from = tr->b;
 	x->key = tr->key;
 	x->target = target;
@@ -420,7 +479,7 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 	}
 	/* It faults if the shadow stack is full: fault.c empties it. */
 	emit_rm(e, false, OP_MOV, ret == T0 ? T1 : T0, X86_RSP,
-		-(s32)SHADOW_BELOW_BYTES);
+		-(s32)SHADOW_PROBE);
 	if (key_flags(tr->key) == FLAGS_HOST)
 		emit_not(e, ret);
 	emit8(e, 0x41);
@@ -458,12 +517,14 @@ void flow_cold_far(struct trans *tr, struct cold *c)
 	emit_land(&tr->e, c->from);
 	tr->flags = c->flags;
 	trans_set_key(tr, c->key);
+	if (c->swapped)
+		homes_emit_out(tr);
 	flow_exit(tr, c->target, false);
 }
 
 static void branch_to(struct trans *tr, enum x86_cc cc, s32 target)
 {
-	if (on_page(tr, target)) {
+	if (on_page(tr, target) && !tr->swapped) {
 		align_field(tr, 2);
 		emit8(&tr->e, 0x0f);
 		emit8(&tr->e, (u8)(0x80 | cc));
@@ -475,6 +536,7 @@ static void branch_to(struct trans *tr, enum x86_cc cc, s32 target)
 		*c = (struct cold){ .kind = COLD_FAR,
 				    .from = emit_jcc_fwd(&tr->e, cc),
 				    .flags = tr->flags,
+				    .swapped = tr->swapped,
 				    .key = tr->key,
 				    .target = target,
 				    .insn = (u8)tr->n };

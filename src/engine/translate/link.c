@@ -10,7 +10,12 @@
  * that runs at one virtual address, else the same jump leads to several. The
  * target's far entry sets code_base, to the address it was translated at.
  *
- * ORDER: rel32 fields are 4-byte aligned, so a patch is one atomic store and
+ * In user code in windows, where mappings change with every process, by way of
+ * a guard: it compares code_base and the generation of the jump cache, so that
+ * the link is good exactly as long as a jump cache entry would be. If it does
+ * not match, the jump is looked up, and if that fails, chained anew.
+ *
+ * ORDER: rel32 fields are within 8 aligned bytes, so a patch is one atomic store and
  * other processors see the old or the new target.
  */
 #include "engine/translate/engine.h"
@@ -64,6 +69,37 @@ void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 	list_add_tail(&to->incoming, &x->link);
 	list_add_tail(&t->e->far, &x->far_link);
 	patch_rel32(t->e, x->patch, to->host + to->entry_far);
+	t->stats.links++;
+}
+
+static void patch64(struct engine *e, u8 *field, u64 v)
+{
+	__builtin_memcpy(engine_rw(e, field), &v, 8);
+}
+
+/*
+ * ORDER: the guard is changed only while the exit does not lead to it.
+ */
+void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to)
+{
+	gva_t target = (t->code_base + (u64)(s64)x->target) & PAGE_MASK;
+	u64 generation = t->jc_generation[key_jc(x->key)];
+
+	if (x->to)
+		unlink_exit(t->e, x);
+	if (t->e->options.no_chaining)
+		return;
+	if (to->key != x->key || to->gpa2 != ~0ull) {
+		patch_rel32(t->e, x->patch, x->lookup);
+		return;
+	}
+	patch64(t->e, x->guard_tag, -(t->code_base + generation));
+	patch64(t->e, x->guard_base, target);
+	patch_rel32(t->e, x->guard_jump,
+		    block_entry(to, key_flags(x->key), true));
+	x->to = to;
+	list_add_tail(&to->incoming, &x->link);
+	patch_rel32(t->e, x->patch, x->guard);
 	t->stats.links++;
 }
 

@@ -23,7 +23,7 @@ bool reach_can(const struct trans *tr)
 
 	/* AH and REX exclude each other; x87 pointers are told by where RAM
 	 * is; and of scratch registers there are two. */
-	return tr->windowed && !(i->attr & IA_X87) && copy_stolen(i) <= 1 &&
+	return tr->windowed && !(i->attr & IA_X87) && copy_stolen(tr, i) <= 1 &&
 	       !copy_has_high_byte(i);
 }
 
@@ -99,7 +99,7 @@ static void in_flat(struct trans *tr)
 			return;
 		}
 	} else if (plain && i->base != X86_BASE_NONE) {
-		int h = host_reg(i->base);
+		int h = host_reg(tr, i->base);
 
 		if (h >= 0) {
 			at_register(tr, (unsigned)h, (s32)i->disp);
@@ -122,7 +122,7 @@ void reach_operand(struct trans *tr)
 	else
 		in_flat(tr);
 	/* A register operand needs one of the two. */
-	if (copy_stolen(i) && tr->mem.base == T0) {
+	if (copy_stolen(tr, i) && tr->mem.base == T0) {
 		emit_om(&tr->e, true, OP_LEA, T0, &tr->mem);
 		tr->mem = (struct operand){ .base = T0, .index = NO_INDEX };
 		tr->delta_reg = NO_DELTA;
@@ -143,12 +143,12 @@ void reach_moved_rsp(struct trans *tr, s64 n)
 		tr->delta_reg = NO_DELTA;
 }
 
-static bool writes(const struct x86_insn *i, u8 kind, u8 acc, u8 r,
+static bool writes(const struct trans *tr, const struct x86_insn *i, u8 kind, u8 acc, u8 r,
 		   unsigned host)
 {
 	if (!(acc & ACC_W) || (kind != RK_GPR && kind != RK_GPR8))
 		return false;
-	return host_reg(r) == (int)host ||
+	return host_reg(tr, r) == (int)host ||
 	       (kind == RK_GPR8 && !(i->attr & (IA_REX | IA_VEX)) &&
 		(r & 3u) == host);
 }
@@ -177,12 +177,12 @@ void reach_after_copy(struct trans *tr)
 		reach_moved_rsp(tr, n);
 		return;
 	}
-	if (writes(i, i->reg_kind, i->reg_acc, i->reg, d) ||
+	if (writes(tr, i, i->reg_kind, i->reg_acc, i->reg, d) ||
 	    (!(i->attr & IA_MEM) &&
-	     writes(i, i->rm_kind, i->rm_acc, i->rm, d)) ||
-	    writes(i, i->vvvv_kind, i->vvvv_acc, i->vvvv, d))
+	     writes(tr, i, i->rm_kind, i->rm_acc, i->rm, d)) ||
+	    writes(tr, i, i->vvvv_kind, i->vvvv_acc, i->vvvv, d))
 		tr->delta_reg = NO_DELTA;
 	for (unsigned r = 0; r < 16; r++)
-		if ((i->impl_write & BIT(r)) && host_reg(r) == (int)d)
+		if ((i->impl_write & BIT(r)) && host_reg(tr, r) == (int)d)
 			tr->delta_reg = NO_DELTA;
 }

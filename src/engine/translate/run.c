@@ -176,7 +176,7 @@ static bool must_leave(const struct tcpu *t)
 {
 	return t->v.x86.activity != X86_RUNNING || t->fault_pending ||
 	       vm_is_ending(t->e->vm) ||
-	       __atomic_load_n(&t->poll, __ATOMIC_RELAXED);
+	       !__atomic_load_n(&t->calm, __ATOMIC_RELAXED);
 }
 
 u64 run_next(struct tcpu *t)
@@ -228,7 +228,10 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	 * when the block was entered) and in the same mode.
 	 */
 	if (epoch == t->e->epoch && !from->dead) {
-		if (x->far)
+		if (x->guard) {
+			jc_add(t, t->v.x86.rip, b, global);
+			link_user_far(t, x, b);
+		} else if (x->far)
 			link_far(t, x, global && b->key == x->key ? b : NULL);
 		else if (b->gpa2 == ~0ull && b->key == x->key &&
 			 (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
@@ -357,7 +360,7 @@ static bool attend(struct tcpu *t, enum vm_exit *why)
 	struct x86_state *s = &t->v.x86;
 	u32 req;
 
-	__atomic_store_n(&t->poll, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&t->calm, 1, __ATOMIC_SEQ_CST);
 	req = vcpu_requests(&t->v);
 	if (t->fault_pending) {
 		t->fault_pending = false;
@@ -421,7 +424,7 @@ static void enter_in_shadow(struct tcpu *t)
 	if (!b)
 		return;
 	if (vcpu_requests(&t->v))
-		__atomic_store_n(&t->poll, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
 	jc_note(t, t->v.x86.rip, global);
 	(void)enter_block(t, b);
 	enter_code(t,

@@ -25,7 +25,7 @@
 
 /* Neither it nor its complement is canonical: returns to it are as rare as
  * those of a guest that means mischief. */
-#define SENTINEL 0x5a5a5a5a5a5a5a5aull
+#define SENTINEL 0x6f1d3c8ba2975e04ull
 
 bool shadow_init(struct tcpu *t)
 {
@@ -59,7 +59,7 @@ bool shadow_is_full(const struct tcpu *t, struct host_fault *h)
 {
 	const struct shadow *s = &t->shadow[key_jc(t->key)];
 
-	if (h->vector != X86_PF || h->addr != h->sp - SHADOW_BELOW_BYTES)
+	if (h->vector != X86_PF || h->addr != h->sp - SHADOW_PROBE)
 		return false;
 	h->sp = s->base;
 	return true;

@@ -101,7 +101,7 @@ void stack_push(struct trans *tr)
 		}
 	} else {
 		unsigned r = i->attr & IA_OPREG ? i->reg : i->rm;
-		int h = host_reg(r);
+		int h = host_reg(tr, r);
 
 		if (h < 0)
 			load_guest(tr, free_scratch(tr), r);
@@ -147,8 +147,8 @@ void stack_pop(struct trans *tr)
 		return;
 	}
 	access_stack(tr, HOST_GUEST_RSP, 0, n, ACC_R);
-	if (r != X86_RSP && host_reg(r) >= 0) {
-		at_mem(tr, OP_MOV, (unsigned)host_reg(r), n);
+	if (r != X86_RSP && host_reg(tr, r) >= 0) {
+		at_mem(tr, OP_MOV, (unsigned)host_reg(tr, r), n);
 		stack_set(tr, HOST_GUEST_RSP, (s32)n);
 		tr->keep_delta = true;
 		return;

@@ -273,8 +273,8 @@ static u8 *emit_ret_miss(struct emit *e, const struct stubs *s, unsigned n,
 
 /*
  * Returned to from the base: the guest's address equals the sentinel, or its
- * complement. DEVIATES: arithmetic flags are lost if they were in EFLAGS; what
- * follows is a #GP, for the address is not canonical.
+ * complement. DEVIATES: what follows is a #GP, for the address is not canonical,
+ * and it shows a wrong RIP, and arithmetic flags that are not the last ones.
  */
 static u8 *emit_shadow_empty(struct emit *e, const struct stubs *s,
 			     unsigned n)

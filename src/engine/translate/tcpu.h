@@ -22,7 +22,7 @@
  * processor predicts them: RSP is a shadow stack's while generated code runs,
  * and the monitor's own in C. See stack.c and shadow.c.
  *
- * Owned by the vCPU's thread, but for .poll.
+ * Owned by the vCPU's thread, but for .calm.
  */
 #ifndef DOPPEL_TRANSLATE_TCPU_H
 #define DOPPEL_TRANSLATE_TCPU_H
@@ -55,6 +55,9 @@ enum mmu_index { MMU_USER, MMU_KERNEL, MMU_KERNEL_AC, MMU_COUNT };
  */
 #define SHADOW_USED_BYTES KiB(16)
 #define SHADOW_BELOW_BYTES KiB(32)
+/* How far below RSP a call looks: no multiple of 4096, for that would be taken
+ * for an alias of what has just been pushed. */
+#define SHADOW_PROBE (SHADOW_BELOW_BYTES - 1984)
 #define SHADOW_BYTES (PAGE_SIZE + SHADOW_BELOW_BYTES + SHADOW_USED_BYTES)
 
 #define TLB_BITS 9
@@ -108,7 +111,7 @@ struct tcpu {
 	u16 flags_ax; /* AH: SF ZF AF PF CF as LAHF has them; AL: OF */
 	u8 fpu_live;
 	u8 in_code; /* generated code runs, or C called from it */
-	u32 poll; /* atomic: look at the requests soon */
+	u32 calm; /* atomic: 0 if there are requests to look at, else 1 */
 	u64 code_base; /* virtual address of the running block's page */
 	u64 host_rsp; /* C's, to call it or to leave generated code by */
 	u64 shadow_rsp; /* generated code's, while C runs */

@@ -250,6 +250,7 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
 	m->waits_for_x87 = false;
 	m->string = META_PLAIN;
+	m->swapped = tr->swapped;
 	return m;
 }
 
@@ -290,14 +291,24 @@ void trans_callout(struct trans *tr,
 static bool lea_as_it_is(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
-	int dst = host_reg(i->reg), base = 0xff, index = 0xff;
+	int dst = host_reg(tr, i->reg), base = 0xff, index = 0xff;
+	s64 off = (s64)tr->next + i->disp;
 
-	if (i->adsize != 8 || i->opsize < 4 || i->base == X86_BASE_RIP)
+	if (i->adsize != 8 || i->opsize < 4)
 		return false;
+	if (i->base == X86_BASE_RIP) {
+		if (dst < 0 || off != (s32)off)
+			return false;
+		emit_gs(&tr->e, true, OP_MOV, (unsigned)dst, GS(code_base));
+		emit_lea(&tr->e, i->opsize == 8, (unsigned)dst,
+			 (unsigned)dst, 0xff, 0, (s32)off);
+		tr->keep_delta = dst != tr->delta_reg;
+		return true;
+	}
 	if (i->base != X86_BASE_NONE)
-		base = host_reg(i->base);
+		base = host_reg(tr, i->base);
 	if (i->index != X86_BASE_NONE)
-		index = host_reg(i->index);
+		index = host_reg(tr, i->index);
 	if (dst < 0 || base < 0 || index < 0 || (base & index) == 0xff)
 		return false;
 	emit_lea(&tr->e, i->opsize == 8, (unsigned)dst, (unsigned)base,
@@ -443,7 +454,7 @@ static void do_sti(struct trans *tr)
 	set_rflags_bit(tr, FLAG_IF, true);
 	emit_gs_imm32(e, false, 0x81, 7, GS(v.request), 0);
 	none = emit_jcc_fwd(e, CC_E);
-	emit_gs_imm32(e, false, 0xc7, 0, GS(poll), 1);
+	emit_gs_imm32(e, false, 0xc7, 0, GS(calm), 0);
 	emit_land(e, none);
 	tr->end_after_next = true;
 }
@@ -563,25 +574,32 @@ static void do_insn(struct trans *tr)
 
 /* --- entries and cold code --- */
 
-/* Leaves at the block's start if t->poll is set; see run_poll. */
-static u8 *emit_poll(struct trans *tr)
+/*
+ * Leaves at the block's start unless t->calm; see run_poll. If the flags are
+ * live JRCXZ looks, without touching them: to @back, where emit_poll_way() has
+ * been, so that what is usual jumps nowhere.
+ */
+static u8 *emit_poll(struct trans *tr, u8 *back)
 {
 	struct emit *e = &tr->e;
-	u8 *skip, *out;
 
 	if (tr->b->pref == FLAGS_SAVED) {
-		emit_gs_imm32(e, false, 0x81, 7, GS(poll), 0);
-		return emit_jcc_fwd(e, CC_NE);
+		emit_gs_imm32(e, false, 0x81, 7, GS(calm), 0);
+		return emit_jcc_fwd(e, CC_E);
 	}
-	/* The flags are live: JRCXZ looks without touching them. */
 	emit_mov(e, T0, X86_RCX);
-	emit_gs(e, false, OP_MOV, X86_RCX, GS(poll));
-	skip = emit_jrcxz(e);
+	emit_gs(e, false, OP_MOV, X86_RCX, GS(calm));
+	emit8(e, 0xe3);
+	emit8(e, (u8)(back - (e->p + 1)));
+	BUG_ON(e->p - back > 128);
 	emit_mov(e, X86_RCX, T0);
-	out = emit_jmp_fwd(e);
-	emit_jrcxz_land(e, skip);
+	return NULL;
+}
+
+static u8 *emit_poll_way(struct emit *e)
+{
 	emit_mov(e, X86_RCX, T0);
-	return out;
+	return emit_jmp_fwd(e);
 }
 
 /* @skip: what comes before is to jump over it. */
@@ -612,10 +630,13 @@ static void emit_convert(struct trans *tr)
 static u8 *emit_entries(struct trans *tr)
 {
 	struct block *b = tr->b;
-	u8 *poll;
+	u8 *back = tr->e.p, *poll = NULL;
 
 	b->pref = preferred_flags(tr);
-	b->has_far = flow_is_far(tr) &&
+	if (b->pref == FLAGS_HOST)
+		poll = emit_poll_way(&tr->e);
+	b->entry_other = (u32)(emit_pc(&tr->e) - b->host);
+	b->has_far = flow_is_far(tr) && tr->mmu != MMU_USER &&
 		     tr->code_base == (u64)(s64)(s32)tr->code_base;
 	if (b->pref == key_flags(tr->key)) {
 		emit_convert(tr);
@@ -628,7 +649,10 @@ static u8 *emit_entries(struct trans *tr)
 		emit_convert(tr);
 	}
 	b->entry_pref = (u32)(emit_pc(&tr->e) - b->host);
-	poll = emit_poll(tr);
+	if (b->pref == FLAGS_HOST)
+		emit_poll(tr, back);
+	else
+		poll = emit_poll(tr, NULL);
 	b->entry_nopoll = (u32)(emit_pc(&tr->e) - b->host);
 	tr->flags = b->pref;
 	return poll;
@@ -723,11 +747,10 @@ static void emit_unlinked_exits(struct trans *tr)
 	for (unsigned k = 0; k < tr->b->exit_count; k++) {
 		struct block_exit *x = &tr->b->exits[k];
 
-		if (x->far) {
-			x->lookup = emit_pc(e);
-			flow_far_lookup(tr, x);
-		}
-		x->unlinked = emit_pc(e);
+		if (x->far)
+			flow_far_exit(tr, x);
+		else
+			x->unlinked = emit_pc(e);
 		emit_land(e, engine_rw(tr->g, x->patch + 4));
 		emit_mov_imm(e, T0, (u64)(uintptr_t)x);
 		emit_jmp(e, x->flags & FLAGS_SAVED ? tr->g->stubs.exit_saved :
@@ -768,11 +791,14 @@ static void emit_block(struct trans *tr, enum stop stop)
 	unsigned off = 0;
 	bool shadow = false;
 
+	homes_in(tr);
 	for (tr->n = 0; tr->n < tr->insn_count; tr->n++) {
 		shadow = tr->end_after_next;
 		tr->i = &tr->insns[tr->n];
 		tr->at = (s32)(tr->page_off + off);
 		tr->next = tr->at + tr->i->len;
+		if (homes_end_before(tr))
+			homes_out(tr);
 		meta_add(tr, off);
 		tr->keep_delta = false;
 		do_insn(tr);
@@ -789,6 +815,7 @@ static void emit_block(struct trans *tr, enum stop stop)
 	tr->b->guest_bytes = (u16)off;
 	tr->b->insn_count = (u16)(tr->n < tr->insn_count ? tr->n + 1 : tr->n);
 	if (!tr->ended) {
+		homes_out(tr);
 		if (stop == STOP_CROSSES && tr->n == tr->insn_count) {
 			/* What follows is never chained to. */
 			flow_code_address(tr, T0, tr->next);
@@ -912,6 +939,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->soft = (key & KEY_ALONE) || !g->windows ||
 		   window_is_soft(g->windows, gpa);
 	tr->any_windowed = false;
+	homes_init(tr);
 	trans_set_key(tr, key);
 	tr->gpa = gpa;
 	tr->page_off = (u32)(gpa & ~PAGE_MASK);

@@ -18,6 +18,7 @@
 
 #define TRANS_MAX_COLD 128
 #define NO_DELTA 0xff
+#define NO_HOME 0xff
 
 /* Code that is seldom run, put behind the block. */
 struct cold {
@@ -37,6 +38,7 @@ struct cold {
 	u8 *resume; /* COLD_MISS: where to go on */
 	u8 *end; /* ... of the instruction, if a write must be committed */
 	u32 desc; /* MISS_* */
+	bool swapped; /* COLD_FAR: see homes.c */
 	u8 flags; /* at .end, or at a far exit; COLD_CALLOUT: to be kept */
 	u8 insn;
 	s32 target; /* COLD_FAR; of other jumps what they have added to RSP */
@@ -67,6 +69,9 @@ struct trans {
 	u8 delta_reg;
 	bool keep_delta; /* the current instruction leaves T1 alone */
 	s64 drift;
+	u8 home[16]; /* host registers of the guest's, or NO_HOME: memory */
+	bool swapped; /* ... other than usual: see homes.c */
+
 	const struct x86_insn *i; /* the current instruction */
 	unsigned n; /* its number */
 	s32 at, next; /* offsets of it and of what follows, from code_base */
@@ -141,18 +146,29 @@ void reach_after_copy(struct trans *tr);
 
 /* --- copy.c --- */
 /* How many of R9 to R11 the instruction names beside its memory operand. */
-unsigned copy_stolen(const struct x86_insn *i);
+unsigned copy_stolen(const struct trans *tr, const struct x86_insn *i);
 /* Is AH, CH, DH or BH among its operands? */
 bool copy_has_high_byte(const struct x86_insn *i);
 /* Emits the instruction itself; a memory operand is at tr->mem. */
 void copy_insn(struct trans *tr);
 /* Host register for guest register @r, or -1 if it lives in memory. */
-int host_reg(unsigned r);
+int host_reg(const struct trans *tr, unsigned r);
 /* @dst <- guest register @r (64 bits), flags untouched. */
 void load_guest(struct trans *tr, unsigned dst, unsigned r);
 /* Guest register @r <- host register @src, @bytes wide (1 is not for AH..);
  * 4 clears the upper half. */
 void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes);
+
+/* --- homes.c --- */
+void homes_init(struct trans *tr);
+/* Swaps if it pays, after the block was decoded, behind its entries. */
+void homes_in(struct trans *tr);
+/* Back again, if they are swapped. */
+void homes_out(struct trans *tr);
+/* Is the current instruction one that needs them as usual? */
+bool homes_end_before(const struct trans *tr);
+/* What homes_out() emits, for the code of an exit apart. */
+void homes_emit_out(struct trans *tr);
 
 /* --- flow.c --- */
 void flow_exit(struct trans *tr, s32 target, bool polled);
@@ -169,7 +185,7 @@ void flow_jump_t0(struct trans *tr, s32 rsp_moved);
 void flow_cold_jump(struct trans *tr, struct cold *c);
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 bool flow_is_far(const struct trans *tr);
-void flow_far_lookup(struct trans *tr, const struct block_exit *x);
+void flow_far_exit(struct trans *tr, struct block_exit *x);
 void flow_cold_call(struct trans *tr, struct cold *c);
 void flow_ret(struct trans *tr, s32 rsp_moved);
 void flow_cold_ret(struct trans *tr, struct cold *c);
