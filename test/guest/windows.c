@@ -359,6 +359,7 @@ static struct regs string(const u8 *code, int ring, u64 flags, ulong di,
 
 static void strings(int ring)
 {
+	static const u16 wrong_tab[] = { 1, 0x4000, 0x8000, 0xc000, 0xffff };
 	ulong at = LAB + SLOT, pa[2];
 	u32 user = ring ? PF_U : 0;
 	struct regs r;
@@ -401,8 +402,9 @@ static void strings(int ring)
 		r = string(c_movsb, ring, i & 1 ? FL_DF : 0, 1ul << 63,
 			   1ul << 62, 0);
 		CHECK_STOP(r);
-		for (ulong k = 1; k < 0x10000; k += 0x3fff) {
+		for (unsigned j = 0; j < ARRAY_LEN(wrong_tab); j++) {
 			u64 df = i & 1 ? FL_DF : 0;
+			ulong k = wrong_tab[j];
 
 			r = string(c_movsb, ring, df, at, at ^ k << 48, 1);
 			CHECK_TRAP(r, V_GP, 0);
