@@ -54,6 +54,7 @@ void host_window_free(void *p, u64 bytes);
 int host_window_map(void *at, u64 bytes, int fd, u64 offset, bool write,
 		    bool touch) MUST_CHECK;
 int host_window_protect(void *at, u64 bytes, bool write) MUST_CHECK;
+/* To be called, too, after a failed host_window_map(). */
 int host_window_unmap(void *at, u64 bytes) MUST_CHECK;
 
 /* --- code memory --- two views of one file: never writable where it is
