@@ -139,6 +139,7 @@ struct host_fault {
 	u8 vector; /* x86 exception: #DE #UD #GP #PF #MF #AC #XM.. */
 	u32 error;
 	u64 addr; /* for #PF */
+	bool no_memory; /* #PF that only says that the host has no page left */
 	u64 pc, sp, rflags;
 	u64 gpr[16]; /* x86 encoding order; [4] is sp again */
 	void *xsave; /* the interrupted vector state, may be changed */
