@@ -257,7 +257,7 @@ static bool in_window(struct tcpu *t, struct block *b,
 
 	if (h->vector == X86_PF)
 		a = m->string ? string_in_window(t, h) :
-				window_fault(t, h, T1, &t->fault);
+				window_fault(t, h, m->delta, &t->fault);
 	if (a == WINDOW_AGAIN)
 		return true;
 	take_state(t, b, m, h);

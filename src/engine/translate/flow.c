@@ -623,7 +623,7 @@ void flow_jcc(struct trans *tr)
 	if (tr->n + 1 == tr->insn_count)
 		flow_exit(tr, tr->next, false);
 	else
-		tr->keep_delta = true;
+		tr->keep_delta = tr->keep_delta0 = true;
 }
 
 /* JRCXZ, JECXZ, LOOP with 32- or 64-bit counters; no flags are touched. The

@@ -251,6 +251,7 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	m->waits_for_x87 = false;
 	m->string = META_PLAIN;
 	m->swapped = tr->swapped;
+	m->delta = T1;
 	return m;
 }
 
@@ -303,6 +304,7 @@ static bool lea_as_it_is(struct trans *tr)
 		emit_lea(&tr->e, i->opsize == 8, (unsigned)dst,
 			 (unsigned)dst, 0xff, 0, (s32)off);
 		tr->keep_delta = dst != tr->delta_reg;
+		tr->keep_delta0 = dst != tr->delta0_reg;
 		return true;
 	}
 	if (i->base != X86_BASE_NONE)
@@ -314,6 +316,7 @@ static bool lea_as_it_is(struct trans *tr)
 	emit_lea(&tr->e, i->opsize == 8, (unsigned)dst, (unsigned)base,
 		 (unsigned)index, i->scale, (s32)i->disp);
 	tr->keep_delta = dst != tr->delta_reg;
+	tr->keep_delta0 = dst != tr->delta0_reg;
 	return true;
 }
 
@@ -489,7 +492,7 @@ static void do_insn(struct trans *tr)
 		do_copy(tr);
 		return;
 	case X86_C_NOP:
-		tr->keep_delta = true;
+		tr->keep_delta = tr->keep_delta0 = true;
 		return;
 	case X86_C_JMP:
 		flow_jump(tr, (s32)((s64)tr->next + (s64)i->imm));
@@ -800,10 +803,12 @@ static void emit_block(struct trans *tr, enum stop stop)
 		if (homes_end_before(tr))
 			homes_out(tr);
 		meta_add(tr, off);
-		tr->keep_delta = false;
+		tr->keep_delta = tr->keep_delta0 = false;
 		do_insn(tr);
 		if (!tr->keep_delta)
 			tr->delta_reg = NO_DELTA;
+		if (!tr->keep_delta0)
+			tr->delta0_reg = NO_DELTA;
 		off += tr->i->len;
 		if (tr->ended || tr->failed)
 			break;
@@ -923,7 +928,7 @@ void trans_set_key(struct trans *tr, u32 key)
 	tr->mmu = key_mmu(key);
 	tr->jc = key_jc(key);
 	tr->windowed = (key & KEY_WINDOW) && !tr->soft;
-	tr->delta_reg = NO_DELTA;
+	tr->delta_reg = tr->delta0_reg = NO_DELTA;
 	tr->any_windowed |= tr->windowed;
 }
 

@@ -65,9 +65,10 @@ struct trans {
 	bool windowed; /* memory is reached through them now */
 	bool any_windowed; /* ... or was, earlier in the block */
 	/* T1 is the delta for the address that host register .delta_reg held
-	 * .drift bytes ago; NO_DELTA if T1 is something else. */
-	u8 delta_reg;
-	bool keep_delta; /* the current instruction leaves T1 alone */
+	 * .drift bytes ago; NO_DELTA if T1 is something else. T0 is the one
+	 * for .delta0_reg. */
+	u8 delta_reg, delta0_reg;
+	bool keep_delta, keep_delta0; /* the instruction leaves T1, T0 alone */
 	s64 drift;
 	u8 home[16]; /* host registers of the guest's, or NO_HOME: memory */
 	bool swapped; /* ... other than usual: see homes.c */
