@@ -18,7 +18,7 @@
 #define CACHE_SEGMENTS 16
 /* With its tables as much again: a VM is to cost the host less than 64 MiB
  * beyond what the guest touches. */
-#define CACHE_DEFAULT_BYTES MiB(28)
+#define CACHE_DEFAULT_BYTES MiB(22)
 #define CACHE_MIN_BYTES MiB(1)
 #define STUB_BYTES KiB(16)
 

@@ -259,13 +259,15 @@ bool flow_is_far(const struct trans *tr)
 	       (tr->mmu != MMU_USER || key_flags(tr->key) == FLAGS_HOST);
 }
 
-/* movabs $0, to: the constant is patched later. Returns where it is. */
-static u8 *emit_mov_patched(struct emit *e, unsigned to)
+/* movabs $0, to: the constant is patched later. Returns its offset from @x's
+ * guard. */
+static u8 emit_mov_patched(struct emit *e, unsigned to,
+			   const struct block_exit *x)
 {
 	emit_rex(e, true, 0, 0, to);
 	emit8(e, (u8)(0xb8 | (to & 7)));
 	emit64(e, 0);
-	return emit_pc(e) - 8;
+	return (u8)(emit_pc(e) - 8 - x->guard);
 }
 
 /*
@@ -277,23 +279,24 @@ static void emit_guard(struct trans *tr, struct block_exit *x)
 	struct emit *e = &tr->e;
 	u8 *same, *other;
 
+	x->guarded = true;
 	x->guard = emit_pc(e);
 	emit_gs(e, true, OP_STORE, X86_RCX, GS(scratch[1]));
 	emit_gs(e, true, OP_MOV, X86_RCX, GS(code_base));
 	emit_gs(e, true, OP_MOV, T1, GS(jc_generation[0]) + 8 * tr->jc);
 	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
-	x->guard_tag = emit_mov_patched(e, T1);
+	x->guard_tag = emit_mov_patched(e, T1, x);
 	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
 	same = emit_jrcxz(e);
 	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
 	other = emit_jmp_fwd(e);
 	emit_jrcxz_land(e, same);
 	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
-	x->guard_base = emit_mov_patched(e, T1);
+	x->guard_base = emit_mov_patched(e, T1, x);
 	emit_gs(e, true, OP_STORE, T1, GS(code_base));
 	/* The rel32 is to be aligned as all that are patched. */
 	align_field(tr, 1);
-	x->guard_jump = emit_pc(e) + 1;
+	x->guard_jump = (u8)(emit_pc(e) + 1 - x->guard);
 	emit_jmp(e, x->guard);
 	emit_land(e, other);
 }
@@ -325,11 +328,10 @@ void flow_far_exit(struct trans *tr, struct block_exit *x)
 /* Records a patchable exit whose rel32 field has just been emitted. */
 static void exit_record(struct trans *tr, s32 target, bool polled)
 {
-	struct block_exit *x = &tr->b->exits[tr->b->exit_count++];
+	struct block_exit *x = &tr->exits[tr->exit_count++];
 
-	BUG_ON(tr->b->exit_count > tr->exit_room);
-	list_init(&x->link);
-	list_init(&x->far_link);
+	BUG_ON(tr->exit_count > ARRAY_SIZE(tr->exits));
+	*x = (struct block_exit){ 0 };
 	x->from = tr->b;
 	x->key = tr->key;
 	x->target = target;
@@ -341,7 +343,7 @@ static void exit_record(struct trans *tr, s32 target, bool polled)
 static void exit_record_far(struct trans *tr, s32 target)
 {
 	exit_record(tr, target, true);
-	tr->b->exits[tr->b->exit_count - 1].far = true;
+	tr->exits[tr->exit_count - 1].far = true;
 }
 
 void flow_exit(struct trans *tr, s32 target, bool polled)

@@ -743,6 +743,26 @@ static void emit_cold(struct trans *tr)
 	}
 }
 
+static bool exits_finish(struct trans *tr)
+{
+	struct block *b = tr->b;
+	size_t bytes = tr->exit_count * sizeof(*b->exits);
+
+	if (!tr->exit_count)
+		return true;
+	b->exits = cache_arena(tr->seg, bytes);
+	if (!b->exits)
+		return false;
+	copy_bytes(b->exits, tr->exits, bytes);
+	b->exit_count = tr->exit_count;
+	for (unsigned k = 0; k < b->exit_count; k++) {
+		list_init(&b->exits[k].link);
+		if (b->exits[k].far)
+			list_init(&b->exits[k].far_link);
+	}
+	return true;
+}
+
 static void emit_unlinked_exits(struct trans *tr)
 {
 	struct emit *e = &tr->e;
@@ -834,6 +854,10 @@ static void emit_block(struct trans *tr, enum stop stop)
 	tr->b->host_bytes = (u32)(emit_pc(&tr->e) - tr->b->host);
 	emit_to(tr, &tr->seg->cold);
 	emit_cold(tr);
+	if (!exits_finish(tr)) {
+		tr->failed = true;
+		return;
+	}
 	emit_unlinked_exits(tr);
 	emit_poll_exit(tr, poll);
 }
@@ -884,12 +908,6 @@ static struct block *block_new(struct trans *tr, gpa_t gpa2)
 	b->host = tr->seg->hot.rx + tr->seg->hot.used;
 	b->cold = tr->seg->cold.rx + tr->seg->cold.used;
 	list_init(&b->incoming);
-	/* Two at the end, and one at each branch before it. */
-	tr->exit_room = tr->sides + 2;
-	b->exits = cache_arena(tr->seg, tr->exit_room * sizeof(*b->exits));
-	if (!b->exits)
-		return NULL;
-	fill_bytes(b->exits, 0, tr->exit_room * sizeof(*b->exits));
 	return b;
 }
 
@@ -954,6 +972,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
 	tr->too_long = tr->x87_page_noted = false;
 	tr->cold_count = tr->meta_count = tr->insn_count = tr->sides = 0;
+	tr->exit_count = 0;
 }
 
 struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,

@@ -91,7 +91,8 @@ struct trans {
 	struct x86_insn insns[BLOCK_MAX_INSNS];
 	unsigned insn_count;
 	unsigned sides; /* branches behind which the block goes on */
-	unsigned exit_room; /* of b->exits */
+	struct block_exit exits[BLOCK_MAX_SIDES + 3];
+	unsigned exit_count;
 };
 
 static inline bool in_long_code(const struct trans *tr)
