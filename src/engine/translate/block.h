@@ -46,8 +46,8 @@ struct block_exit {
 struct insn_meta {
 	u16 guest; /* offset of its first byte from the block's start */
 	bool swapped; /* registers are as the block's .swap says */
-	u8 delta; /* the host register with the delta of its access */
-	u8 string; /* META_*, see trans.h */
+	u8 delta; /* META_PLAIN: the host register with the delta */
+	u8 reach; /* META_*, see trans.h */
 	bool flags_saved; /* at its native instruction, flags_ax is good */
 	bool waits_for_x87; /* a pending #MF goes before faults of its operand */
 	u32 host; /* offset of its first host byte in the block */

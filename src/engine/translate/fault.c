@@ -11,6 +11,7 @@
  * blocks, unless the page has yet to be brought into its window.
  */
 #include "base/trace.h"
+#include "engine/translate/callout.h"
 #include "engine/translate/debug.h"
 #include "engine/translate/emit.h"
 #include "engine/translate/engine.h"
@@ -170,17 +171,12 @@ static bool is_guests(const struct host_fault *h)
 }
 
 /* MOVS or STOS, interrupted: back from the windows. See reach_string.c. */
-static void take_string(struct tcpu *t, u8 string, const struct host_fault *h)
+static void take_string(struct tcpu *t, u8 reach, const struct host_fault *h)
 {
-	u64 *gpr = t->v.x86.gpr;
-
-	gpr[X86_RDI] -= h->gpr[T0];
-	if (string == META_MOVS)
-		gpr[X86_RSI] -= h->gpr[T1] + t->df_poison;
-	else
-		gpr[X86_RDI] -= t->df_poison;
-	/* SYSCALL may have cleared DF since. */
-	t->df_poison = t->v.x86.rflags & FLAG_DF ? DF_POISON : 0;
+	if (reach == META_MOVS)
+		t->v.x86.gpr[X86_RSI] -= h->gpr[T1];
+	if (reach == META_MOVS || reach == META_STOS)
+		t->v.x86.gpr[X86_RDI] -= h->gpr[T0];
 }
 
 /* Does host register @r stand for another, its own guest register being in
@@ -206,8 +202,7 @@ static void take_state(struct tcpu *t, const struct block *b,
 	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP];
 	for (unsigned k = 0; m->swapped && k < b->swap_count; k++)
 		s->gpr[b->swap[k].guest] = h->gpr[b->swap[k].host];
-	if (m->string)
-		take_string(t, m->string, h);
+	take_string(t, m->reach, h);
 	if (!m->flags_saved)
 		t->flags_ax = flags_to_ax(h->rflags);
 	set_rip(t, b, m->guest);
@@ -238,11 +233,47 @@ static enum window_answer string_in_window(struct tcpu *t,
 					   struct host_fault *h)
 {
 	bool write = h->error & PF_W;
-	unsigned delta = write ? T0 : T1;
-	u64 before = h->gpr[delta];
+	u64 *delta = &h->gpr[write ? T0 : T1], before = *delta;
 	enum window_answer a = window_fault(t, h, delta, &t->fault);
 
-	h->gpr[write ? X86_RDI : X86_RSI] += h->gpr[delta] - before;
+	h->gpr[write ? X86_RDI : X86_RSI] += *delta - before;
+	return a;
+}
+
+/* The guest's address of the operand of the instruction of @m, whose state
+ * has been taken. */
+static bool operand_of(struct tcpu *t, const struct block *b,
+		       const struct insn_meta *m, gva_t *va)
+{
+	gpa_t gpa = b->gpa + m->guest;
+	unsigned avail = (unsigned)(PAGE_SIZE - (gpa & ~PAGE_MASK));
+	const u8 *p = gmem_hva(&t->e->vm->mem, gpa, avail);
+	struct callout c;
+
+	if (x86_decode(p, avail, X86_CODE64, &c.insn) != X86_DECODE_OK)
+		return false;
+	c.next = (gpa & ~PAGE_MASK) + c.insn.len;
+	*va = callout_offset(t, &c);
+	if (c.insn.seg == X86_FS || c.insn.seg == X86_GS)
+		*va += t->v.x86.seg[c.insn.seg].base;
+	return true;
+}
+
+/* The delta is what the host's address differs by from the guest's. */
+static enum window_answer address_in_window(struct tcpu *t, struct block *b,
+					    const struct insn_meta *m,
+					    struct host_fault *h)
+{
+	enum window_answer a;
+	u64 delta;
+	gva_t va;
+
+	take_state(t, b, m, h);
+	if (!operand_of(t, b, m, &va) || h->addr - h->gpr[T0] >= PAGE_SIZE)
+		return WINDOW_SOFT;
+	delta = h->gpr[T0] - va;
+	a = window_fault(t, h, &delta, &t->fault);
+	h->gpr[T0] = va + delta;
 	return a;
 }
 
@@ -255,10 +286,16 @@ static bool in_window(struct tcpu *t, struct block *b,
 {
 	enum window_answer a = WINDOW_SOFT;
 
-	if (h->vector == X86_PF)
-		a = m->string ? string_in_window(t, h) :
-				window_fault(t, h, m->delta, &t->fault);
-	if (a == WINDOW_AGAIN)
+	if (h->vector != X86_PF)
+		;
+	else if (m->reach == META_PLAIN)
+		a = window_fault(t, h, &h->gpr[m->delta], &t->fault);
+	else if (m->reach == META_ADDRESS)
+		a = address_in_window(t, b, m, h);
+	else
+		a = string_in_window(t, h);
+	/* Dead: the walk has set bits in a page table, and in the block. */
+	if (a == WINDOW_AGAIN && !b->dead)
 		return true;
 	take_state(t, b, m, h);
 	if (a == WINDOW_FAULT)

@@ -143,6 +143,7 @@ void reach_operand(struct trans *tr)
 		emit_om(&tr->e, true, OP_LEA, T0, &tr->mem);
 		tr->mem = (struct operand){ .base = T0, .index = NO_INDEX };
 		tr->delta_reg = NO_DELTA;
+		tr->meta[tr->meta_count - 1].reach = META_ADDRESS;
 	}
 }
 

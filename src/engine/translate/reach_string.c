@@ -8,9 +8,9 @@
  * is. They start upwards in the slot that the register names, so what they
  * meet beyond it is the guard.
  *
- * The host's DF is always clear. When the guest's is set, .df_poison makes the
- * address non-canonical: the instruction faults at once and C carries it out.
- * Counts of 2^16 and more are C's as well, for the sake of interrupts.
+ * The host's DF is always clear; when the guest's is set, C carries the
+ * instruction out. Counts of 2^16 and more are C's as well, for the sake of
+ * interrupts. Both are found by JRCXZ, which touches no flags.
  */
 #include "engine/translate/trans.h"
 
@@ -43,27 +43,29 @@ static void move_out(struct trans *tr, unsigned reg, unsigned delta)
 	emit_lea(e, true, reg, reg, delta, 0, 1);
 }
 
-static void poison(struct trans *tr, unsigned reg)
-{
-	emit_gs(&tr->e, true, OP_MOV, T0, GS(df_poison));
-	emit_lea(&tr->e, true, reg, reg, T0, 0, 0);
-}
-
-/* To @cold if RCX is too large for the host to finish soon. */
-static void check_count(struct trans *tr, struct cold *cold)
+/* To @cold if it goes downwards, or RCX is too large for the host to finish
+ * soon. T1 is RCX meanwhile. */
+static void check(struct trans *tr, bool rep, struct cold *cold)
 {
 	static const u8 shrx[] = { 0xc4, 0xe2, 0xab, 0xf7, 0xc9 };
 	struct emit *e = &tr->e;
-	u8 *small;
+	u8 *good;
 
 	emit_mov(e, T1, X86_RCX);
-	emit_mov_imm(e, T0, COUNT_BITS);
-	for (unsigned k = 0; k < sizeof(shrx); k++)
-		emit8(e, shrx[k]); /* shrx %r10, %rcx, %rcx */
-	small = emit_jrcxz(e);
+	if (rep) {
+		emit_mov_imm(e, T0, COUNT_BITS);
+		for (unsigned k = 0; k < sizeof(shrx); k++)
+			emit8(e, shrx[k]); /* shrx %r10, %rcx, %rcx */
+		emit_gs(e, true, OP_MOV, T0, GS(downwards));
+		/* A sum of 0 is two of them. */
+		emit_lea(e, true, X86_RCX, X86_RCX, T0, 0, 0);
+	} else {
+		emit_gs(e, true, OP_MOV, X86_RCX, GS(downwards));
+	}
+	good = emit_jrcxz(e);
 	emit_mov(e, X86_RCX, T1);
 	cold_from(cold, emit_jmp_fwd(e));
-	emit_jrcxz_land(e, small);
+	emit_jrcxz_land(e, good);
 	emit_mov(e, X86_RCX, T1);
 }
 
@@ -84,19 +86,12 @@ static void emit_it(struct trans *tr)
 void reach_string(struct trans *tr)
 {
 	bool moves = (tr->i->opcode & 0xfe) == 0xa4;
-	struct cold *cold = NULL;
-	u8 *none = NULL;
+	struct cold *cold = cold_callout_keeping(tr, callout_for(tr->i));
 
-	if (tr->i->pfx & PFX_F3) {
-		cold = cold_callout_keeping(tr, callout_for(tr->i));
-		if (!cold)
-			return;
-		/* With a count of 0 nothing would fault, poisoned or not. */
-		none = emit_jrcxz(&tr->e);
-		check_count(tr, cold);
-	}
-	tr->meta[tr->meta_count - 1].string = moves ? META_MOVS : META_STOS;
-	poison(tr, moves ? X86_RSI : X86_RDI);
+	if (!cold)
+		return;
+	check(tr, tr->i->pfx & PFX_F3, cold);
+	tr->meta[tr->meta_count - 1].reach = moves ? META_MOVS : META_STOS;
 	if (moves)
 		move_in(tr, X86_RSI, T1);
 	move_in(tr, X86_RDI, T0);
@@ -104,7 +99,5 @@ void reach_string(struct trans *tr)
 	if (moves)
 		move_out(tr, X86_RSI, T1);
 	move_out(tr, X86_RDI, T0);
-	if (none)
-		emit_jrcxz_land(&tr->e, none);
 	cold_resume(tr, cold);
 }

@@ -133,9 +133,9 @@ struct tcpu {
 	u64 tlb_index_mask; /* for PEXT */
 	u64 window_slot_mask; /* the same */
 	u64 jc_index_mask; /* for PDEP: the index times 4 */
-	/* DF_POISON if the guest's DF is set (or was, lately), else 0: makes
-	 * addresses non-canonical. See reach_string.c. */
-	u64 df_poison;
+	/* 1 if the guest's DF is set (or was, lately), else 0: for JRCXZ. See
+	 * reach_string.c. */
+	u64 downwards;
 
 	/* Offsets from lo to hi may be accessed; none if lo > hi. [0]: read,
 	 * [1]: write. */
@@ -221,8 +221,6 @@ static inline struct tcpu *tcpu_of(struct vcpu *v)
 	return container_of(v, struct tcpu, v);
 }
 
-#define DF_POISON BIT64(62)
-
 static inline u64 flags_from_ax(u16 ax)
 {
 	return ((ax >> 8) & 0xd5) | ((u64)(ax & 1) << 11);
@@ -245,7 +243,7 @@ static inline void tcpu_set_rflags(struct tcpu *t, u64 v)
 	/* Generated PUSHF ors the two together. */
 	t->v.x86.rflags = v & ~FLAG_ARITH;
 	t->flags_ax = flags_to_ax(v);
-	t->df_poison = v & FLAG_DF ? DF_POISON : 0;
+	t->downwards = (v & FLAG_DF) != 0;
 }
 
 #endif

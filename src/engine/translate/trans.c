@@ -249,7 +249,7 @@ static struct insn_meta *meta_add(struct trans *tr, unsigned guest)
 	m->host = (u32)(emit_pc(&tr->e) - tr->b->host);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
 	m->waits_for_x87 = false;
-	m->string = META_PLAIN;
+	m->reach = META_PLAIN;
 	m->swapped = tr->swapped;
 	m->delta = T1;
 	return m;
@@ -286,6 +286,7 @@ void trans_callout(struct trans *tr,
 	flags_need_saved(tr);
 	emit_callout(tr, c);
 	tr->flags = FLAGS_SAVED;
+	tr->delta_reg = tr->delta0_reg = NO_DELTA;
 }
 
 /* Registers only, and all where the guest has them? */
@@ -439,9 +440,7 @@ static void set_rflags_bit(struct trans *tr, u64 bit, bool on)
 static void set_df(struct trans *tr, bool on)
 {
 	set_rflags_bit(tr, FLAG_DF, on);
-	/* The upper half, that is bit 62. */
-	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(df_poison) + 4,
-		      on ? (u32)(DF_POISON >> 32) : 0);
+	emit_gs_imm32(&tr->e, true, 0xc7, 0, GS(downwards), on);
 }
 
 static bool may_set_if(const struct trans *tr)

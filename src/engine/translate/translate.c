@@ -129,7 +129,7 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 	e->fast_pext = has_fast_pext();
 	/* None, where the host limits address space: slower, that is all. */
 	if (!e->options.no_windows && e->fast_pext)
-		e->windows = windows_new(e);
+		e->windows = windows_new();
 	rc = cache_init(e, err);
 	if (rc)
 		goto fail;

@@ -37,7 +37,7 @@ struct space;
 struct host_fault;
 
 /* NULL: none for this VM; everything works without. */
-struct windows *windows_new(struct engine *e);
+struct windows *windows_new(void);
 void windows_free(struct windows *w);
 void window_vcpu_init(struct tcpu *t);
 
@@ -59,10 +59,10 @@ enum window_answer {
 	WINDOW_FAULT, /* the guest's: *f */
 	WINDOW_SOFT, /* run the instruction by the software TLB */
 };
-/* @delta: the number of the host register that the delta was in; that of a
- * page that has come with a new window is put there. */
-enum window_answer window_fault(struct tcpu *t, struct host_fault *h,
-				unsigned delta, struct x86_fault *f);
+/* *@delta: what the access added to the guest's address; if the page has come
+ * with a new window, what it is to add now. */
+enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
+				u64 *delta, struct x86_fault *f);
 
 /* An interrupt came while user code ran: is its address space worth it? */
 void window_tick(struct tcpu *t);

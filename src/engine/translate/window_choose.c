@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * window_choose.c - who is better off with windows.
+ *
+ * Host faults and mappings are dear (10 us and more on a nested host), so
+ * user code gets windows only when its address space has run for a while
+ * without page faults. And a block whose accesses fail in windows often, for
+ * they are to devices or to pages with translated code, is translated without
+ * them.
+ */
+#include "base/fmt.h"
+#include "engine/translate/engine.h"
+#include "engine/translate/window_space.h"
+
+/* --- address spaces --- */
+
+/*
+ * Called some hundred times a second, by the guest's own timer. An address
+ * space has windows after two calm ticks (or more, if it lost them before),
+ * and loses them when filling them takes a good part of the time.
+ */
+#define TICK_FAULTS 64u /* page faults of a calm tick, at most */
+#define TICK_FILLS 150u
+#define TICKS_BUSY 4u
+#define WANTED_MAX 256u
+
+void window_tick(struct tcpu *t)
+{
+	struct space *sp = t->window_user;
+	u64 faults, fills;
+
+	if (!t->e->windows || !(t->v.x86.efer & EFER_LMA) ||
+	    t->e->options.all_windows)
+		return;
+	if (!sp) {
+		sp = space_new(t, WINDOW_USER, false);
+		if (!sp)
+			return;
+		space_set_user(t, sp);
+	}
+	faults = t->stats.page_faults - sp->faults;
+	fills = t->stats.window_fills - sp->fills;
+	sp->faults = t->stats.page_faults;
+	sp->fills = t->stats.window_fills;
+	if (!sp->hot) {
+		sp->calm = faults < TICK_FAULTS ? sp->calm + 1 : 0;
+		sp->hot = sp->calm >= sp->wanted;
+		sp->busy = 0;
+	} else {
+		sp->busy = fills > TICK_FILLS ? sp->busy + 1 : 0;
+		if (sp->busy >= TICKS_BUSY) {
+			sp->hot = false;
+			sp->calm = 0;
+			if (sp->wanted < WANTED_MAX)
+				sp->wanted *= 2;
+			space_empty(t->e, sp);
+		}
+	}
+	t->window_hot = sp->hot;
+}
+
+/* --- blocks --- */
+
+static u64 soft_bit(gpa_t gpa, unsigned *word)
+{
+	u64 h = gpa * 0x9e3779b97f4a7c15ull >> 52;
+
+	*word = (unsigned)(h >> 6);
+	return BIT64(h & 63);
+}
+
+bool window_is_soft(const struct windows *w, gpa_t gpa)
+{
+	unsigned word;
+	u64 bit = soft_bit(gpa, &word);
+
+	return w->soft[word] & bit;
+}
+
+void window_make_soft(struct windows *w, gpa_t gpa)
+{
+	unsigned word;
+	u64 bit = soft_bit(gpa, &word);
+
+	/* A filter that is full says yes to all. */
+	if (w->soft_count == 1024) {
+		fill_bytes(w->soft, 0, sizeof(w->soft));
+		w->soft_count = 0;
+	}
+	if (!(w->soft[word] & bit))
+		w->soft_count++;
+	w->soft[word] |= bit;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * window_map.c - filling windows from the guest's page tables, and emptying
+ * them: shadow page tables whose walker is the host's processor.
+ *
+ * A host fault at an access in a window walks the guest's tables as a TLB miss
+ * does, A and D bits and all, and maps what they say: read only where the
+ * guest's own processor would have to set D first, or where there is
+ * translated code. So no page is shown whose A is clear, and none is writable
+ * whose D is.
+ *
+ * A flush does not empty a space: it walks the guest's tables again for each
+ * mapping and drops those that are not as they were. That is exact, and costs
+ * 20 ns where a host fault costs microseconds.
+ *
+ * Runs in the handler of processor faults, too, on the vCPU's thread: what was
+ * interrupted then is generated code, never C, so no lock is held and nothing
+ * half done.
+ */
+#include "base/trace.h"
+#include "engine/translate/engine.h"
+#include "engine/translate/key.h"
+#include "engine/translate/window_space.h"
+#include "x86/paging.h"
+
+#define CHUNK MiB(2)
+
+/* --- mappings --- */
+
+/* Where nothing was, nothing is: by this, if a mapping failed half way. */
+static void unmap(struct engine *e, u8 *at, u64 bytes)
+{
+	if (host_window_unmap(at, bytes))
+		vm_kill(e->vm, "the host refuses to change memory mappings "
+			       "(is vm.max_map_count too low?)");
+}
+
+void space_empty(struct engine *e, struct space *sp)
+{
+	if (sp->map_count)
+		for (unsigned i = 0; i < sp->slot_count; i++)
+			unmap(e, sp->slots[i].host, WINDOW_BYTES);
+	sp->map_count = 0;
+	e->windows->pieces -= sp->pieces;
+	sp->pieces = 0;
+}
+
+void windows_empty(struct engine *e)
+{
+	for (unsigned i = 0; i < SPACES; i++)
+		space_empty(e, &e->windows->space[i]);
+}
+
+static void count_pieces(struct engine *e, struct space *sp, int n)
+{
+	sp->pieces += (unsigned)n;
+	e->windows->pieces += (unsigned)n;
+}
+
+static void map_drop(struct engine *e, struct space *sp, struct map *m)
+{
+	unmap(e, slot_host(sp, m->va), m->bytes);
+	count_pieces(e, sp, -1 - m->splits);
+	*m = sp->maps[--sp->map_count];
+}
+
+static struct map *map_find(struct space *sp, gva_t va)
+{
+	for (unsigned i = 0; i < sp->map_count; i++)
+		if (va - sp->maps[i].va < sp->maps[i].bytes)
+			return &sp->maps[i];
+	return NULL;
+}
+
+/* May leave no mapping at all. */
+static void protect_page(struct engine *e, struct space *sp, struct map *m,
+			 gva_t va)
+{
+	if (host_window_protect(slot_host(sp, va), PAGE_SIZE, false)) {
+		windows_empty(e);
+	} else if (m->bytes > PAGE_SIZE) {
+		m->splits++;
+		count_pieces(e, sp, 1);
+		if (e->windows->pieces > PIECES_MAX)
+			windows_empty(e);
+	}
+}
+
+/* Pages of @m that hold translated code, to be read only. */
+static void protect_code(struct engine *e, struct space *sp, struct map *m)
+{
+	for (u64 off = 0; off < m->bytes && sp->map_count; off += PAGE_SIZE)
+		if (smc_is_code(e, m->gpa + off))
+			protect_page(e, sp, m, m->va + off);
+}
+
+void window_protect(struct engine *e, gpa_t gpa)
+{
+	struct windows *w = e->windows;
+
+	for (unsigned s = 0; w && s < SPACES; s++) {
+		struct space *sp = &w->space[s];
+
+		for (unsigned i = 0; i < sp->map_count; i++) {
+			struct map *m = &sp->maps[i];
+
+			if (gpa - m->gpa < m->bytes && m->write)
+				protect_page(e, sp, m,
+					     m->va + (gpa - m->gpa));
+		}
+	}
+}
+
+static u64 file_offset(const struct tcpu *t, gpa_t gpa)
+{
+	return gmem_page_index(&t->e->vm->mem, gpa) << PAGE_SHIFT;
+}
+
+/* What of the page that @w found at @va is shown at once. */
+static struct map map_for(const struct tcpu *t, gva_t va,
+			  const struct x86_walk *w)
+{
+	u64 bytes = PAGE_SIZE;
+
+	if (w->page_bytes >= CHUNK &&
+	    gmem_hva(&t->e->vm->mem, w->gpa & ~(CHUNK - 1), CHUNK))
+		bytes = CHUNK;
+	return (struct map){ .va = va & ~(bytes - 1),
+			     .gpa = w->gpa & ~(bytes - 1),
+			     .bytes = (u32)bytes,
+			     .write = w->writable && w->dirty,
+			     .global = w->global,
+			     .large = w->page_bytes > PAGE_SIZE };
+}
+
+static bool map_show(struct tcpu *t, struct space *sp, const struct map *m)
+{
+	bool small = m->bytes == PAGE_SIZE;
+	u8 *at = slot_host(sp, m->va);
+
+	if (!host_window_map(at, m->bytes, t->e->vm->mem.fd,
+			     file_offset(t, m->gpa),
+			     m->write &&
+				     !(small && smc_is_code(t->e, m->gpa)),
+			     small))
+		return true;
+	unmap(t->e, at, m->bytes);
+	return false;
+}
+
+/* False: the host cannot, for now. */
+static bool map_add(struct tcpu *t, struct space *sp, gva_t va,
+		    const struct x86_walk *w)
+{
+	struct map m = map_for(t, va, w);
+
+	if (sp->map_count == sp->map_max)
+		space_empty(t->e, sp);
+	/* The host has too many mappings, or will have. */
+	if (t->e->windows->pieces >= PIECES_MAX)
+		windows_empty(t->e);
+	if (!map_show(t, sp, &m)) {
+		windows_empty(t->e);
+		if (!map_show(t, sp, &m))
+			return false;
+	}
+	sp->maps[sp->map_count++] = m;
+	count_pieces(t->e, sp, 1);
+	if (m.global && !sp->high)
+		t->e->windows->low_global = true;
+	if (m.write && m.bytes > PAGE_SIZE)
+		protect_code(t->e, sp, &sp->maps[sp->map_count - 1]);
+	t->stats.window_fills++;
+	return sp->map_count != 0;
+}
+
+/* --- the guest's tables --- */
+
+static void *phys_word(void *ctx, gpa_t gpa)
+{
+	struct tcpu *t = ctx;
+
+	return gmem_hva(&t->e->vm->mem, gpa, 8);
+}
+
+/* For a walk that may set A and D: as in tlb.c, translated code there goes.
+ * fault.c sees whether the running block was part of it. */
+static void *phys_word_to_set(void *ctx, gpa_t gpa)
+{
+	struct tcpu *t = ctx;
+	void *p = phys_word(t, gpa);
+
+	if (p && unlikely(smc_is_code(t->e, gpa)))
+		smc_written(t, gpa, 8);
+	return p;
+}
+
+static bool peek(struct tcpu *t, const struct space *sp, gva_t va,
+		 struct x86_walk *w)
+{
+	unsigned acc = X86_ACC_READ;
+
+	if (sp->right == WINDOW_USER)
+		acc |= X86_ACC_USER;
+	return x86_walk_peek(&t->v.x86, va, acc, true, phys_word, t, w) &&
+	       w->user == (sp->right == WINDOW_USER);
+}
+
+/* Does the guest's table still say what @m shows? */
+static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
+{
+	struct x86_walk w;
+
+	if (!peek(t, sp, m->va, &w) || w.gpa != m->gpa ||
+	    w.page_bytes < m->bytes)
+		return false;
+	m->global = w.global;
+	m->large = w.page_bytes > PAGE_SIZE;
+	if (m->write && !(w.writable && w.dirty)) {
+		if (host_window_protect(slot_host(sp, m->va), m->bytes, false))
+			return false;
+		m->write = false;
+	}
+	return true;
+}
+
+void space_check(struct tcpu *t, struct space *sp, bool local_only)
+{
+	for (unsigned i = 0; i < sp->map_count;) {
+		struct map *m = &sp->maps[i];
+
+		if ((local_only && m->global) || map_check(t, sp, m))
+			i++;
+		else
+			map_drop(t->e, sp, m);
+	}
+	sp->stale = false;
+}
+
+/* All of a large page goes by any of its addresses. */
+static bool is_near(const struct map *m, gva_t va)
+{
+	return m->large ? ((m->va ^ va) >> 30) == 0 :
+			  m->va == (va & PAGE_MASK);
+}
+
+void space_check_page(struct tcpu *t, struct space *sp, gva_t va)
+{
+	for (unsigned i = 0; i < sp->map_count;) {
+		struct map *m = &sp->maps[i];
+
+		if (!is_near(m, va) || map_check(t, sp, m))
+			i++;
+		else
+			map_drop(t->e, sp, m);
+	}
+}
+
+/* --- host faults --- */
+
+/* A page that is shown already: the write that it was not to have? */
+static bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m,
+			gva_t va, const struct x86_walk *w, bool write)
+{
+	if (!write || (w->gpa & PAGE_MASK) !=
+			      ((m->gpa + (va - m->va)) & PAGE_MASK))
+		return false;
+	if (m->write)
+		return !host_window_protect(slot_host(sp, va & PAGE_MASK),
+					    PAGE_SIZE, true);
+	if (w->page_bytes < m->bytes ||
+	    host_window_protect(slot_host(sp, m->va), m->bytes, true))
+		return false;
+	m->write = true;
+	protect_code(t->e, sp, m);
+	return true;
+}
+
+/* The address that windowed code meant, from where it faulted. False if it
+ * strayed into a guard, or another slot's window. */
+static bool fault_va(struct tcpu *t, const struct host_fault *h, u8 right,
+		     u64 delta, gva_t *va)
+{
+	*va = h->addr - delta;
+	return x86_is_canonical(*va) &&
+	       t->window[right][slot_of(*va)] == delta;
+}
+
+enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
+				u64 *delta, struct x86_fault *f)
+{
+	u8 right = t->key & KEY_USER ? WINDOW_USER : WINDOW_KERNEL;
+	bool write = h->error & PF_W;
+	unsigned acc = (write ? X86_ACC_WRITE : X86_ACC_READ) |
+		       (right == WINDOW_USER ? X86_ACC_USER : 0);
+	struct space *sp;
+	struct x86_walk w;
+	struct map *m;
+	gva_t va;
+
+	t->stats.window_faults++;
+	if (!fault_va(t, h, right, *delta, &va))
+		return WINDOW_SOFT;
+	if (x86_walk(&t->v.x86, va, acc, false, phys_word_to_set, t, &w, f))
+		return WINDOW_FAULT;
+	if (!gmem_hva(&t->e->vm->mem, w.gpa & PAGE_MASK, PAGE_SIZE) ||
+	    w.user != (right == WINDOW_USER) ||
+	    (write && smc_is_code(t->e, w.gpa)))
+		return WINDOW_SOFT;
+	sp = space_for(t, right, va);
+	if (!sp)
+		return WINDOW_SOFT;
+	/* Of a slot that has just been opened, or not loaded before. */
+	*delta = t->window[right][slot_of(va)];
+	m = map_find(sp, va);
+	if (m && map_upgrade(t, sp, m, va, &w, write))
+		return WINDOW_AGAIN;
+	if (m && sp->map_count)
+		map_drop(t->e, sp, m);
+	TRACE(TLB, "window va %llx gpa %llx acc %x", (unsigned long long)va,
+	      (unsigned long long)w.gpa, acc);
+	return map_add(t, sp, va, &w) ? WINDOW_AGAIN : WINDOW_SOFT;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * window_space.h - what the files of windows have in common: address spaces of
+ * the guest, and what is mapped in their windows.
+ *
+ *	window.c	spaces: which there are, which are current; flushes
+ *	window_map.c	mappings: made by host faults, checked by flushes
+ *	window_choose.c	whether user code and blocks are worth it
+ */
+#ifndef DOPPEL_TRANSLATE_WINDOW_SPACE_H
+#define DOPPEL_TRANSLATE_WINDOW_SPACE_H
+
+#include "engine/translate/engine.h"
+#include "engine/translate/window.h"
+
+#define SPACES 16u
+#define SPACE_SLOTS 80u
+#define USER_MAPS 1024u
+#define KERNEL_MAPS 4096u
+#define POOL 256u
+/* Of all spaces together: each makes two regions of host address space more
+ * at most, and Linux lets a process have 65530 (vm.max_map_count). */
+#define PIECES_MAX 20000u
+
+struct map {
+	gva_t va;
+	gpa_t gpa;
+	u32 bytes;
+	u16 splits; /* pages in it that are protected apart */
+	bool write, global;
+	bool large; /* of a large page, even if it shows less of it */
+};
+
+struct slot {
+	u8 *host;
+	u16 n;
+};
+
+struct space {
+	bool used, high;
+	bool stale; /* to be checked before it is current again */
+	bool hot; /* of the user: code may run in it */
+	u8 right;
+	u16 pcid;
+	gpa_t root;
+	u64 stamp;
+	struct slot slots[SPACE_SLOTS];
+	unsigned slot_count;
+	struct map *maps;
+	unsigned map_count, map_max;
+	unsigned pieces; /* maps and splits */
+	/* See window_tick(). */
+	u64 faults, fills; /* at the last tick */
+	unsigned calm, wanted, busy;
+};
+
+struct windows {
+	u8 *trap; /* a window in which nothing ever is */
+	struct space space[SPACES];
+	u8 *pool[POOL]; /* windows that no space has */
+	unsigned pool_count;
+	unsigned pieces; /* of all spaces */
+	u64 clock;
+	bool low_global; /* a lower half has had a global page */
+	u64 soft[64];
+	unsigned soft_count;
+};
+
+static inline unsigned slot_of(gva_t va)
+{
+	return (va >> WINDOW_SHIFT) & (WINDOW_SLOTS - 1);
+}
+
+/* Where @sp shows @va, or NULL if it has no window for it. */
+static inline u8 *slot_host(const struct space *sp, gva_t va)
+{
+	for (unsigned i = 0; i < sp->slot_count; i++)
+		if (sp->slots[i].n == slot_of(va))
+			return sp->slots[i].host + (va & (WINDOW_BYTES - 1));
+	return NULL;
+}
+
+/* --- window.c --- */
+/* The current space of @va for @right, with a window for it; NULL: none. */
+struct space *space_for(struct tcpu *t, u8 right, gva_t va);
+/* A new one of the current CR3. NULL: no host memory. */
+struct space *space_new(struct tcpu *t, u8 right, bool high);
+void space_set_user(struct tcpu *t, struct space *sp);
+
+/* --- window_map.c --- */
+/* Everything goes; the windows stay. */
+void space_empty(struct engine *e, struct space *sp);
+void windows_empty(struct engine *e);
+/* What the guest's tables do not say any more goes; @local_only: but for
+ * global pages. */
+void space_check(struct tcpu *t, struct space *sp, bool local_only);
+void space_check_page(struct tcpu *t, struct space *sp, gva_t va);
+
+#endif
