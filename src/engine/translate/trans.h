@@ -104,6 +104,35 @@ static inline bool in_long_code(const struct trans *tr)
 void flags_need_saved(struct trans *tr);
 void flags_need_host(struct trans *tr);
 
+/* --- plan.c --- */
+/* Why a block ends where it does; PLAN_CROSSES: the next instruction goes over
+ * to the next page. */
+enum plan_stop { PLAN_FULL, PLAN_END, PLAN_CROSSES };
+/* Decodes the block at tr->gpa; @gpa2: the page that its one instruction goes
+ * over to, or ~0. */
+enum plan_stop plan_block(struct trans *tr, gpa_t gpa2);
+/* Nothing of the block follows. */
+bool plan_always_leaves(const struct x86_insn *i);
+/* Behind it the mode may be another, or an interrupt be due. */
+bool plan_ends_polled(const struct trans *tr, const struct x86_insn *i);
+
+/* --- entry.c --- */
+/* Returns the jump that is taken when the poll finds something. */
+u8 *entry_emit(struct trans *tr);
+
+/* --- insn.c --- */
+bool insn_touches_memory(const struct x86_insn *i);
+/* What a fault needs to know of the instruction at @guest that comes now. */
+struct insn_meta *insn_meta_add(struct trans *tr, unsigned guest);
+void insn_emit(struct trans *tr);
+void insn_emit_callout(struct trans *tr, const struct callout *c);
+
+/* --- cold.c --- */
+void cold_emit(struct trans *tr);
+bool cold_exits_finish(struct trans *tr); /* false: no memory */
+void cold_emit_exits(struct trans *tr);
+void cold_emit_poll(struct trans *tr, u8 *poll);
+
 /* --- access.c --- */
 /* T0 = the effective address; then, with the segment base added and checked,
  * the host address. */
