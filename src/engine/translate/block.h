@@ -26,23 +26,27 @@ struct block_exit {
 	struct list link; /* in to->incoming */
 	u8 *patch; /* the 4 bytes of its rel32, as executed */
 	u8 *unlinked; /* where it jumps when not chained */
-	/* To another page, of a kernel: see link.c. */
-	bool far;
-	struct list far_link;
-	/* User's, to another page: the way by which it is chained, and the
-	 * fields there that are patched. NULL: it may not be. See link.c. */
-	u8 *guard, *guard_tag, *guard_base, *guard_jump;
-	u8 *lookup; /* ... where it jumps when it cannot be chained */
+	u8 *lookup; /* far: where it jumps when it cannot be chained */
+	union {
+		struct list far_link; /* far, of a kernel: in engine.far */
+		/* Far, of a user: the way by which it is chained. */
+		u8 *guard;
+	};
 	s32 target; /* offset from the block's code_base */
 	u32 key; /* on leaving: STAC and CLAC change it within a block */
 	u8 flags; /* enum flags_at on leaving */
 	bool backward;
+	bool far; /* to another page: see link.c */
+	bool guarded; /* ... of a user */
+	/* Offsets in the guard of what is patched there. */
+	u8 guard_tag, guard_base, guard_jump;
 };
 
 /* What a fault needs to know of each guest instruction of a block. */
 struct insn_meta {
 	u16 guest; /* offset of its first byte from the block's start */
 	bool swapped; /* registers are as the block's .swap says */
+	u8 delta; /* META_PLAIN: the host register with the delta */
 	u8 reach; /* META_*, see trans.h */
 	bool flags_saved; /* at its native instruction, flags_ax is good */
 	bool waits_for_x87; /* a pending #MF goes before faults of its operand */

@@ -68,7 +68,7 @@ static bool is_gpr(u8 kind)
 static void subst_init(struct subst *s, const struct operand *mem)
 {
 	*s = (struct subst){ .borrowed = -1 };
-	if (!mem || mem->base != T0)
+	if (!mem || (mem->base != T0 && mem->index != T0))
 		s->scratch[s->scratch_count++] = T0;
 	if (!mem || mem->index != T1)
 		s->scratch[s->scratch_count++] = T1;

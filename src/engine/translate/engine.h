@@ -18,7 +18,7 @@
 #define CACHE_SEGMENTS 16
 /* With its tables as much again: a VM is to cost the host less than 64 MiB
  * beyond what the guest touches. */
-#define CACHE_DEFAULT_BYTES MiB(28)
+#define CACHE_DEFAULT_BYTES MiB(22)
 #define CACHE_MIN_BYTES MiB(1)
 #define STUB_BYTES KiB(16)
 
@@ -164,9 +164,10 @@ static inline bool smc_is_code(const struct engine *e, gpa_t gpa)
 /* --- stubs.c --- */
 int stubs_make(struct engine *e);
 
-/* --- flow.c --- @n: which jump cache */
+/* --- lookup.c --- @n: which jump cache */
 struct emit;
 u8 *flow_find(struct emit *e, unsigned n);
+u8 *flow_find_host(struct emit *e, unsigned n); /* flags in EFLAGS */
 void flow_to_found(struct emit *e, unsigned n, u8 op);
 /* Both, by way of C if it is not there: a jump. */
 void flow_lookup(struct emit *e, const struct stubs *stubs, unsigned n);
@@ -221,7 +222,7 @@ void jc_note(struct tcpu *t, gva_t va, bool global);
 void jc_switch(struct tcpu *t, u64 to, bool keep);
 /* INVPCID, for a PCID that is not the current one. */
 void jc_forget_pcid(struct tcpu *t, u64 pcid);
-/* MIRRORS: flow_find(), find_keeping_flags(). A tag is the address plus the
+/* MIRRORS: flow_find(), flow_find_host(). A tag is the address plus the
  * generation, and so generations do not displace each other. */
 #define JC_HASH_1 32
 #define JC_HASH_2 12

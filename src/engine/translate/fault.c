@@ -289,7 +289,7 @@ static bool in_window(struct tcpu *t, struct block *b,
 	if (h->vector != X86_PF)
 		;
 	else if (m->reach == META_PLAIN)
-		a = window_fault(t, h, &h->gpr[T1], &t->fault);
+		a = window_fault(t, h, &h->gpr[m->delta], &t->fault);
 	else if (m->reach == META_ADDRESS)
 		a = address_in_window(t, b, m, h);
 	else

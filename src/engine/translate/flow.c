@@ -24,113 +24,6 @@ void flow_code_address(struct trans *tr, unsigned reg, s32 off)
 	}
 }
 
-static u32 jc_at(unsigned n)
-{
-	return GS(jc[0]) + n * (u32)sizeof(((struct tcpu *)0)->jc[0]);
-}
-
-/* rorx $count, from, to: no flags. */
-static void emit_rorx(struct emit *e, unsigned to, unsigned from, u8 count)
-{
-	emit8(e, 0xc4);
-	emit8(e, (u8)((to & 8 ? 0 : 0x80) | 0x40 | (from & 8 ? 0 : 0x20) | 3));
-	emit8(e, 0xfb);
-	emit8(e, 0xf0);
-	emit8(e, (u8)(0xc0 | (to & 7) << 3 | (from & 7)));
-	emit8(e, count);
-}
-
-/* Sets code_base to that of the entry found. */
-static void found(struct emit *e, u32 jc)
-{
-	emit_gs8(e, true, OP_MOV, T0, T1,
-		 jc + offsetof(struct jc_entry, code_base));
-	emit_gs(e, true, OP_STORE, T0, GS(code_base));
-}
-
-/*
- * Finds the guest address in T0 in the jump cache; flags are SAVED. Its
- * entries are 32 bytes: the index is kept times 4 in T1, and scaled by 8.
- * Returns the jump that is taken if it is not there, T0 plus the generation
- * then.
- */
-u8 *flow_find(struct emit *e, unsigned n)
-{
-	u32 jc = jc_at(n);
-	u8 *miss;
-
-	emit_gs(e, true, ALU_ADD, T0, GS(jc_generation[0]) + 8 * n);
-	emit_mov(e, T1, T0);
-	emit_shift(e, true, 1, T1, JC_HASH_1); /* ror */
-	emit_rr(e, true, ALU_ADD, T1, T0);
-	emit_shift(e, true, 1, T1, JC_HASH_2);
-	emit_rr(e, true, ALU_ADD, T1, T0);
-	emit_ri(e, false, 4, T1, JC_ENTRIES - 1);
-	emit_shift(e, false, 4, T1, 2);
-	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
-	miss = emit_jcc_fwd(e, CC_NE);
-	found(e, jc);
-	return miss;
-}
-
-/* The same with flags in EFLAGS, and staying there. */
-static u8 *find_keeping_flags(struct emit *e, unsigned n)
-{
-	/* pdep %gs:jc_index_mask, %r11, %r11 */
-	static const u8 pdep[] = { 0x65, 0xc4, 0x62, 0xa3, 0xf5, 0x1c, 0x25 };
-	u32 jc = jc_at(n);
-	u8 *hit, *miss;
-
-	emit_gs(e, true, OP_STORE, X86_RCX, GS(scratch[1]));
-	emit_gs(e, true, OP_MOV, X86_RCX, GS(jc_generation[0]) + 8 * n);
-	emit_lea(e, true, T0, T0, X86_RCX, 0, 0);
-	emit_rorx(e, T1, T0, JC_HASH_1);
-	emit_lea(e, true, T1, T1, T0, 0, 0);
-	emit_rorx(e, T1, T1, JC_HASH_2);
-	emit_lea(e, true, T1, T1, T0, 0, 0);
-	for (unsigned k = 0; k < sizeof(pdep); k++)
-		emit8(e, pdep[k]);
-	emit32(e, GS(jc_index_mask));
-	emit_gs8(e, true, OP_MOV, X86_RCX, T1,
-		 jc + offsetof(struct jc_entry, minus_tag));
-	emit_lea(e, true, X86_RCX, X86_RCX, T0, 0, 0);
-	hit = emit_jrcxz(e);
-	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
-	miss = emit_jmp_fwd(e);
-	emit_jrcxz_land(e, hit);
-	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
-	found(e, jc);
-	return miss;
-}
-
-/* Goes to what flow_find() has found. @op: 4 for JMP, 2 for CALL (FF /op); or
- * OP_MOV into T0. */
-void flow_to_found(struct emit *e, unsigned n, u8 op)
-{
-	u32 host = jc_at(n) + (u32)offsetof(struct jc_entry, host);
-
-	if (op == OP_MOV)
-		emit_gs8(e, true, OP_MOV, T0, T1, host);
-	else
-		emit_gs8(e, false, 0xff, op, T1, host);
-}
-
-void flow_lookup(struct emit *e, const struct stubs *stubs, unsigned n)
-{
-	u8 *miss = flow_find(e, n);
-
-	emit_land_at(e, miss, stubs->jump_miss);
-	flow_to_found(e, n, 4);
-}
-
-void flow_lookup_host(struct emit *e, const struct stubs *stubs, unsigned n)
-{
-	u8 *miss = find_keeping_flags(e, n);
-
-	emit_land_at(e, miss, stubs->jump_miss_host);
-	flow_to_found(e, n, 4);
-}
-
 /* No chaining, and C looks after each instruction. */
 static bool is_stepping(const struct trans *tr)
 {
@@ -181,7 +74,7 @@ static void emit_note(struct trans *tr, s32 rsp_moved)
 
 static u8 *find(struct trans *tr)
 {
-	return tr->flags == FLAGS_HOST ? find_keeping_flags(&tr->e, tr->jc) :
+	return tr->flags == FLAGS_HOST ? flow_find_host(&tr->e, tr->jc) :
 					 flow_find(&tr->e, tr->jc);
 }
 
@@ -259,13 +152,15 @@ bool flow_is_far(const struct trans *tr)
 	       (tr->mmu != MMU_USER || key_flags(tr->key) == FLAGS_HOST);
 }
 
-/* movabs $0, to: the constant is patched later. Returns where it is. */
-static u8 *emit_mov_patched(struct emit *e, unsigned to)
+/* movabs $0, to: the constant is patched later. Returns its offset from @x's
+ * guard. */
+static u8 emit_mov_patched(struct emit *e, unsigned to,
+			   const struct block_exit *x)
 {
 	emit_rex(e, true, 0, 0, to);
 	emit8(e, (u8)(0xb8 | (to & 7)));
 	emit64(e, 0);
-	return emit_pc(e) - 8;
+	return (u8)(emit_pc(e) - 8 - x->guard);
 }
 
 /*
@@ -277,23 +172,24 @@ static void emit_guard(struct trans *tr, struct block_exit *x)
 	struct emit *e = &tr->e;
 	u8 *same, *other;
 
+	x->guarded = true;
 	x->guard = emit_pc(e);
 	emit_gs(e, true, OP_STORE, X86_RCX, GS(scratch[1]));
 	emit_gs(e, true, OP_MOV, X86_RCX, GS(code_base));
 	emit_gs(e, true, OP_MOV, T1, GS(jc_generation[0]) + 8 * tr->jc);
 	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
-	x->guard_tag = emit_mov_patched(e, T1);
+	x->guard_tag = emit_mov_patched(e, T1, x);
 	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
 	same = emit_jrcxz(e);
 	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
 	other = emit_jmp_fwd(e);
 	emit_jrcxz_land(e, same);
 	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
-	x->guard_base = emit_mov_patched(e, T1);
+	x->guard_base = emit_mov_patched(e, T1, x);
 	emit_gs(e, true, OP_STORE, T1, GS(code_base));
 	/* The rel32 is to be aligned as all that are patched. */
 	align_field(tr, 1);
-	x->guard_jump = emit_pc(e) + 1;
+	x->guard_jump = (u8)(emit_pc(e) + 1 - x->guard);
 	emit_jmp(e, x->guard);
 	emit_land(e, other);
 }
@@ -325,11 +221,10 @@ void flow_far_exit(struct trans *tr, struct block_exit *x)
 /* Records a patchable exit whose rel32 field has just been emitted. */
 static void exit_record(struct trans *tr, s32 target, bool polled)
 {
-	struct block_exit *x = &tr->b->exits[tr->b->exit_count++];
+	struct block_exit *x = &tr->exits[tr->exit_count++];
 
-	BUG_ON(tr->b->exit_count > tr->exit_room);
-	list_init(&x->link);
-	list_init(&x->far_link);
+	BUG_ON(tr->exit_count > ARRAY_SIZE(tr->exits));
+	*x = (struct block_exit){ 0 };
 	x->from = tr->b;
 	x->key = tr->key;
 	x->target = target;
@@ -341,7 +236,7 @@ static void exit_record(struct trans *tr, s32 target, bool polled)
 static void exit_record_far(struct trans *tr, s32 target)
 {
 	exit_record(tr, target, true);
-	tr->b->exits[tr->b->exit_count - 1].far = true;
+	tr->exits[tr->exit_count - 1].far = true;
 }
 
 void flow_exit(struct trans *tr, s32 target, bool polled)
@@ -623,7 +518,7 @@ void flow_jcc(struct trans *tr)
 	if (tr->n + 1 == tr->insn_count)
 		flow_exit(tr, tr->next, false);
 	else
-		tr->keep_delta = true;
+		tr->keep_delta = tr->keep_delta0 = true;
 }
 
 /* JRCXZ, JECXZ, LOOP with 32- or 64-bit counters; no flags are touched. The

@@ -43,7 +43,7 @@ static void unlink_exit(struct engine *e, struct block_exit *x)
 {
 	patch_rel32(e, x->patch, x->unlinked);
 	list_del(&x->link);
-	if (x->far)
+	if (x->far && !x->guarded)
 		list_del(&x->far_link);
 	x->to = NULL;
 }
@@ -93,9 +93,9 @@ void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to)
 		patch_rel32(t->e, x->patch, x->lookup);
 		return;
 	}
-	patch64(t->e, x->guard_tag, -(t->code_base + generation));
-	patch64(t->e, x->guard_base, target);
-	patch_rel32(t->e, x->guard_jump,
+	patch64(t->e, x->guard + x->guard_tag, -(t->code_base + generation));
+	patch64(t->e, x->guard + x->guard_base, target);
+	patch_rel32(t->e, x->guard + x->guard_jump,
 		    block_entry(to, key_flags(x->key), true));
 	x->to = to;
 	list_add_tail(&to->incoming, &x->link);

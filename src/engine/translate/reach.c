@@ -10,7 +10,8 @@
  * The slot is that of the base register alone where there is no index; then
  * the displacement may lead out of the window, into its guard. The delta in T1
  * serves following instructions with the same base, so runs of PUSH and POP,
- * or the fields of a structure, need it once.
+ * or the fields of a structure, need it once. While that is the stack's, T0
+ * does the same for another base.
  *
  * Nothing is checked and no flags are touched: a host fault is the check, and
  * finds the guest's state as the instruction began.
@@ -43,18 +44,33 @@ void reach_delta(struct trans *tr, unsigned reg, unsigned to)
 	emit32(e, GS(window_slot_mask));
 	emit_gs8(e, true, OP_MOV, to, to,
 		 GS(window[0][0]) + right * (u32)sizeof(tr->t->window[0]));
-	tr->delta_reg = NO_DELTA;
+	if (to == T1)
+		tr->delta_reg = NO_DELTA;
+	else
+		tr->delta0_reg = NO_DELTA;
 }
 
 /* The operand is at @reg + @disp, and @reg is the guest's own. */
 static void at_register(struct trans *tr, unsigned reg, s32 disp)
 {
-	if (tr->delta_reg != reg) {
+	unsigned delta = T1;
+
+	if (tr->delta_reg == reg) {
+		/* It is there. */
+	} else if (tr->delta0_reg == reg) {
+		delta = T0;
+	} else if (tr->delta_reg == HOST_GUEST_RSP) {
+		/* That of the stack will be wanted again. */
+		delta = T0;
+		reach_delta(tr, reg, T0);
+		tr->delta0_reg = (u8)reg;
+	} else {
 		reach_delta(tr, reg, T1);
 		tr->delta_reg = (u8)reg;
 		tr->drift = 0;
 	}
-	tr->mem = (struct operand){ .base = (u8)reg, .index = T1,
+	tr->meta[tr->meta_count - 1].delta = (u8)delta;
+	tr->mem = (struct operand){ .base = (u8)reg, .index = (u8)delta,
 				    .disp = disp };
 }
 
@@ -62,6 +78,7 @@ static void at_register(struct trans *tr, unsigned reg, s32 disp)
 static void at_t0(struct trans *tr, s32 disp)
 {
 	reach_delta(tr, T0, T1);
+	tr->delta0_reg = NO_DELTA;
 	tr->mem = (struct operand){ .base = T0, .index = T1, .disp = disp };
 }
 
@@ -165,25 +182,36 @@ static bool moves_rsp(const struct x86_insn *i, s64 *n)
 	return true;
 }
 
-void reach_after_copy(struct trans *tr)
+/* Does the instruction change host register @d? */
+static bool changes(const struct trans *tr, const struct x86_insn *i,
+		    unsigned d)
 {
-	const struct x86_insn *i = tr->i;
-	unsigned d = tr->delta_reg;
-	s64 n;
-
-	if (d == NO_DELTA)
-		return;
-	tr->keep_delta = true;
-	if (moves_rsp(i, &n)) {
-		reach_moved_rsp(tr, n);
-		return;
-	}
 	if (writes(tr, i, i->reg_kind, i->reg_acc, i->reg, d) ||
 	    (!(i->attr & IA_MEM) &&
 	     writes(tr, i, i->rm_kind, i->rm_acc, i->rm, d)) ||
 	    writes(tr, i, i->vvvv_kind, i->vvvv_acc, i->vvvv, d))
-		tr->delta_reg = NO_DELTA;
+		return true;
 	for (unsigned r = 0; r < 16; r++)
 		if ((i->impl_write & BIT(r)) && host_reg(tr, r) == (int)d)
-			tr->delta_reg = NO_DELTA;
+			return true;
+	return false;
+}
+
+void reach_after_copy(struct trans *tr)
+{
+	const struct x86_insn *i = tr->i;
+	bool mem = i->attr & (IA_MEM | IA_MOFFS);
+	s64 n;
+
+	/* R9 to R11 pass through T0, or T1, which copy.c tells of. */
+	tr->keep_delta0 = tr->delta0_reg != NO_DELTA && !copy_stolen(tr, i) &&
+			  !(mem && tr->mem.base == T0) &&
+			  !changes(tr, i, tr->delta0_reg);
+	if (tr->delta_reg == NO_DELTA)
+		return;
+	tr->keep_delta = true;
+	if (moves_rsp(i, &n))
+		reach_moved_rsp(tr, n);
+	else if (changes(tr, i, tr->delta_reg))
+		tr->delta_reg = NO_DELTA;
 }

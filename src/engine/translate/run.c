@@ -228,7 +228,7 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	 * when the block was entered) and in the same mode.
 	 */
 	if (epoch == t->e->epoch && !from->dead) {
-		if (x->guard) {
+		if (x->guarded) {
 			jc_add(t, t->v.x86.rip, b, global);
 			link_user_far(t, x, b);
 		} else if (x->far)

@@ -73,6 +73,8 @@ void stack_push_scratch(struct trans *tr, unsigned bytes)
 /* T1 <- the instruction's memory operand. */
 static void load_operand(struct trans *tr, unsigned bytes)
 {
+	/* There is another access to come: all by way of T1. */
+	tr->delta_reg = tr->delta0_reg = NO_DELTA;
 	access_operand(tr, bytes, ACC_R);
 	load_mem(tr, T1, bytes);
 	tr->delta_reg = NO_DELTA;
@@ -107,6 +109,7 @@ void stack_push(struct trans *tr)
 			load_guest(tr, free_scratch(tr), r);
 		at_mem(tr, OP_STORE, h < 0 ? free_scratch(tr) : (unsigned)h,
 		       n);
+		tr->keep_delta0 = h >= 0;
 	}
 	stack_set(tr, HOST_GUEST_RSP, -(s32)n);
 	tr->keep_delta = true;
@@ -151,6 +154,7 @@ void stack_pop(struct trans *tr)
 		at_mem(tr, OP_MOV, (unsigned)host_reg(tr, r), n);
 		stack_set(tr, HOST_GUEST_RSP, (s32)n);
 		tr->keep_delta = true;
+		tr->keep_delta0 = host_reg(tr, r) != tr->delta0_reg;
 		return;
 	}
 	at_mem(tr, OP_MOV, t = free_scratch(tr), n);

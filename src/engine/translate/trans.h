@@ -65,9 +65,10 @@ struct trans {
 	bool windowed; /* memory is reached through them now */
 	bool any_windowed; /* ... or was, earlier in the block */
 	/* T1 is the delta for the address that host register .delta_reg held
-	 * .drift bytes ago; NO_DELTA if T1 is something else. */
-	u8 delta_reg;
-	bool keep_delta; /* the current instruction leaves T1 alone */
+	 * .drift bytes ago; NO_DELTA if T1 is something else. T0 is the one
+	 * for .delta0_reg. */
+	u8 delta_reg, delta0_reg;
+	bool keep_delta, keep_delta0; /* the instruction leaves T1, T0 alone */
 	s64 drift;
 	u8 home[16]; /* host registers of the guest's, or NO_HOME: memory */
 	bool swapped; /* ... other than usual: see homes.c */
@@ -90,7 +91,8 @@ struct trans {
 	struct x86_insn insns[BLOCK_MAX_INSNS];
 	unsigned insn_count;
 	unsigned sides; /* branches behind which the block goes on */
-	unsigned exit_room; /* of b->exits */
+	struct block_exit exits[BLOCK_MAX_SIDES + 3];
+	unsigned exit_count;
 };
 
 static inline bool in_long_code(const struct trans *tr)
@@ -101,6 +103,35 @@ static inline bool in_long_code(const struct trans *tr)
 /* --- flags (trans.c) --- */
 void flags_need_saved(struct trans *tr);
 void flags_need_host(struct trans *tr);
+
+/* --- plan.c --- */
+/* Why a block ends where it does; PLAN_CROSSES: the next instruction goes over
+ * to the next page. */
+enum plan_stop { PLAN_FULL, PLAN_END, PLAN_CROSSES };
+/* Decodes the block at tr->gpa; @gpa2: the page that its one instruction goes
+ * over to, or ~0. */
+enum plan_stop plan_block(struct trans *tr, gpa_t gpa2);
+/* Nothing of the block follows. */
+bool plan_always_leaves(const struct x86_insn *i);
+/* Behind it the mode may be another, or an interrupt be due. */
+bool plan_ends_polled(const struct trans *tr, const struct x86_insn *i);
+
+/* --- entry.c --- */
+/* Returns the jump that is taken when the poll finds something. */
+u8 *entry_emit(struct trans *tr);
+
+/* --- insn.c --- */
+bool insn_touches_memory(const struct x86_insn *i);
+/* What a fault needs to know of the instruction at @guest that comes now. */
+struct insn_meta *insn_meta_add(struct trans *tr, unsigned guest);
+void insn_emit(struct trans *tr);
+void insn_emit_callout(struct trans *tr, const struct callout *c);
+
+/* --- cold.c --- */
+void cold_emit(struct trans *tr);
+bool cold_exits_finish(struct trans *tr); /* false: no memory */
+void cold_emit_exits(struct trans *tr);
+void cold_emit_poll(struct trans *tr, u8 *poll);
 
 /* --- access.c --- */
 /* T0 = the effective address; then, with the segment base added and checked,
@@ -132,7 +163,7 @@ void reach_operand(struct trans *tr);
 void reach_stack(struct trans *tr, unsigned from, s32 disp);
 /* @to (T0 or T1) = the delta for the address in @reg. */
 void reach_delta(struct trans *tr, unsigned reg, unsigned to);
-/* What struct insn_meta says of a fault in a window: T1 is the delta; T0 is
+/* What struct insn_meta says of a fault in a window: .delta is the register; T0 is
  * the host's address, and T1 something else; RSI and RDI are moved. */
 enum { META_PLAIN, META_ADDRESS, META_MOVS, META_STOS };
 /* --- reach_string.c --- MOVS and STOS */
