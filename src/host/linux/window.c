@@ -31,10 +31,12 @@ int host_window_map(void *at, u64 bytes, int fd, u64 offset, bool write,
 	int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE |
 		    (touch ? MAP_POPULATE : 0);
 
-	return mmap(at, bytes, protection(write), flags, fd,
-		    (off_t)offset) == MAP_FAILED ?
-		       -errno :
-		       0;
+	if (mmap(at, bytes, protection(write), flags, fd, (off_t)offset) ==
+	    MAP_FAILED)
+		return -errno;
+	/* As for RAM itself: the guest's secrets are not for a core dump. */
+	madvise(at, bytes, MADV_DONTDUMP);
+	return 0;
 }
 
 int host_window_protect(void *at, u64 bytes, bool write)

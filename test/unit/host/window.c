@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* window.c - guest pages at addresses of our choice: what is there, what is
  * not, and what becomes of it when the host has no mappings left. */
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -33,6 +34,25 @@ static bool can_write(u8 *p)
 	return read(pipe_fd[0], &c, 1) != 1;
 }
 
+/* Does smaps say "dd" of the mapping at @p? */
+static bool is_kept_out_of_dumps(const u8 *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long from, to;
+	bool here = false, kept = false;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = from == (uintptr_t)p;
+		else if (here && !strncmp(line, "VmFlags:", 8))
+			kept = strstr(line, " dd") != NULL;
+	}
+	if (f)
+		fclose(f);
+	return kept;
+}
+
 static void test_rights(u8 *w)
 {
 	u8 *at = w + GiB(77);
@@ -44,6 +64,7 @@ static void test_rights(u8 *w)
 		  0, "map a page");
 	tap_check(can_read(at) && *at == 7, "it is the one");
 	tap_check(!can_write(at), "and not to be written");
+	tap_check(is_kept_out_of_dumps(at), "nor to be dumped");
 	tap_equal(host_window_protect(at, PAGE_SIZE, true), 0, "protect");
 	tap_check(can_write(at) && ram[3 * PAGE_SIZE] == 0x5a, "now it is");
 	tap_check(!can_read(at - 1) && !can_read(at + PAGE_SIZE),
