@@ -54,6 +54,7 @@ void host_window_free(void *p, u64 bytes);
 int host_window_map(void *at, u64 bytes, int fd, u64 offset, bool write,
 		    bool touch) MUST_CHECK;
 int host_window_protect(void *at, u64 bytes, bool write) MUST_CHECK;
+/* To be called, too, after a failed host_window_map(). */
 int host_window_unmap(void *at, u64 bytes) MUST_CHECK;
 
 /* --- code memory --- two views of one file: never writable where it is
@@ -138,6 +139,7 @@ struct host_fault {
 	u8 vector; /* x86 exception: #DE #UD #GP #PF #MF #AC #XM.. */
 	u32 error;
 	u64 addr; /* for #PF */
+	bool no_memory; /* #PF that only says that the host has no page left */
 	u64 pc, sp, rflags;
 	u64 gpr[16]; /* x86 encoding order; [4] is sp again */
 	void *xsave; /* the interrupted vector state, may be changed */

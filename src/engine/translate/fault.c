@@ -324,7 +324,11 @@ bool fault_host(struct host_fault *h)
 			 : "i"(offsetof(struct tcpu, self)));
 	if (shadow_is_full(t, h))
 		return true;
-	if (b->windowed && is_windows(h)) {
+	if (h->no_memory) {
+		vm_kill(e->vm, "the host has no memory left for the guest's "
+			       "(it is promised more than there is)");
+		take_state(t, b, m, h);
+	} else if (b->windowed && is_windows(h)) {
 		if (in_window(t, b, m, h))
 			return true;
 	} else if (is_guests(h)) {

@@ -17,6 +17,8 @@
 #include "host/host.h"
 #include "host/linux/signals.h"
 
+#define PAGE_FAULT 14
+
 static host_fault_fn fault_fn;
 
 /* x86 encoding order to the order of Linux's mcontext. */
@@ -75,6 +77,7 @@ static void fault_handler(int sig, siginfo_t *info, void *context)
 	/* Sent by kill() and the like: no fault of anybody. */
 	if (info->si_code > 0) {
 		fault_from_context(&f, uc);
+		f.no_memory = sig == SIGBUS && f.vector == PAGE_FAULT;
 		if (fault_fn(&f)) {
 			fault_to_context(&f, uc);
 			errno = saved_errno;

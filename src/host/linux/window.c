@@ -31,10 +31,12 @@ int host_window_map(void *at, u64 bytes, int fd, u64 offset, bool write,
 	int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE |
 		    (touch ? MAP_POPULATE : 0);
 
-	return mmap(at, bytes, protection(write), flags, fd,
-		    (off_t)offset) == MAP_FAILED ?
-		       -errno :
-		       0;
+	if (mmap(at, bytes, protection(write), flags, fd, (off_t)offset) ==
+	    MAP_FAILED)
+		return -errno;
+	/* As for RAM itself: the guest's secrets are not for a core dump. */
+	madvise(at, bytes, MADV_DONTDUMP);
+	return 0;
 }
 
 int host_window_protect(void *at, u64 bytes, bool write)
@@ -42,10 +44,12 @@ int host_window_protect(void *at, u64 bytes, bool write)
 	return mprotect(at, bytes, protection(write)) ? -errno : 0;
 }
 
+/* A process that has all the mappings it may have (vm.max_map_count) cannot
+ * even replace some by one; but it can forbid any access to them. */
 int host_window_unmap(void *at, u64 bytes)
 {
-	return mmap(at, bytes, PROT_NONE, NOTHING | MAP_FIXED, -1, 0) ==
-			       MAP_FAILED ?
-		       -errno :
-		       0;
+	if (mmap(at, bytes, PROT_NONE, NOTHING | MAP_FIXED, -1, 0) !=
+	    MAP_FAILED)
+		return 0;
+	return mprotect(at, bytes, PROT_NONE) ? -errno : 0;
 }

@@ -58,6 +58,22 @@ static bool on_fault(struct host_fault *f)
 			xmm_[1] == 0x5a5a5a5a5a5a5a5a;                     \
 	})
 
+/* The file that a mapping shows has become shorter. */
+static void test_no_memory(void)
+{
+	hva_t p;
+	int fd;
+
+	if (!tap_check(host_ram_alloc(MiB(1), &p, &fd) == 0, "RAM") ||
+	    !tap_check(ftruncate(fd, 0) == 0, "and less of it"))
+		return;
+	tap_check(FAULT("mov 5(%3), %%eax", "r"(p)), "a page that is not");
+	tap_check(seen.vector == 14 && seen.no_memory &&
+			  seen.addr == (uintptr_t)p + 5,
+		  "vector %u", seen.vector);
+	host_ram_free(p, MiB(1), fd);
+}
+
 static void test_kinds(void)
 {
 	u8 *none = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
@@ -74,6 +90,8 @@ static void test_kinds(void)
 	tap_check(seen.vector == 14 && seen.addr == (uintptr_t)ro &&
 			  (seen.error & 2),
 		  "error %#x", seen.error);
+	tap_check(!seen.no_memory, "is none of missing memory");
+	test_no_memory();
 	tap_check(FAULT("mov $0x8000000000000000, %%rax\n\t"
 			"mov (%%rax), %%eax", "r"(0)),
 		  "#GP, not canonical");
