@@ -54,8 +54,7 @@ static void load_space(struct tcpu *t, const struct space *sp)
 static void unload_space(struct tcpu *t, const struct space *sp)
 {
 	for (unsigned i = 0; i < sp->slot_count; i++)
-		set_delta(t, sp->right, sp->slots[i].n,
-			  t->e->windows->trap);
+		set_delta(t, sp->right, sp->slots[i].n, t->e->windows->trap);
 }
 
 static bool slot_open(struct tcpu *t, struct space *sp, unsigned n)
@@ -68,8 +67,8 @@ static bool slot_open(struct tcpu *t, struct space *sp, unsigned n)
 	host = w->pool_count ? w->pool[--w->pool_count] : reserve();
 	if (!host)
 		return false;
-	sp->slots[sp->slot_count++] = (struct slot){ .host = host,
-						     .n = (u16)n };
+	sp->slots[sp->slot_count++] =
+		(struct slot){ .host = host, .n = (u16)n };
 	set_delta(t, sp->right, n, host);
 	return true;
 }

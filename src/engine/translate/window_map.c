@@ -27,22 +27,24 @@
 
 /* --- mappings --- */
 
-/* Where nothing was, nothing is: by this, if a mapping failed half way. */
-static void unmap(struct engine *e, u8 *at, u64 bytes)
+/* Whatever there is goes, and if a mapping has failed half way its place is
+ * ours again. Of a whole window the host can do this with no mapping left. */
+static void space_clear(struct engine *e, struct space *sp)
 {
-	if (host_window_unmap(at, bytes))
-		vm_kill(e->vm, "the host refuses to change memory mappings "
-			       "(is vm.max_map_count too low?)");
+	for (unsigned i = 0; i < sp->slot_count; i++)
+		if (host_window_unmap(sp->slots[i].host, WINDOW_BYTES))
+			vm_kill(e->vm, "the host refuses to change memory "
+				       "mappings (is vm.max_map_count too "
+				       "low?)");
+	sp->map_count = 0;
+	e->windows->pieces -= sp->pieces;
+	sp->pieces = 0;
 }
 
 void space_empty(struct engine *e, struct space *sp)
 {
 	if (sp->map_count)
-		for (unsigned i = 0; i < sp->slot_count; i++)
-			unmap(e, sp->slots[i].host, WINDOW_BYTES);
-	sp->map_count = 0;
-	e->windows->pieces -= sp->pieces;
-	sp->pieces = 0;
+		space_clear(e, sp);
 }
 
 void windows_empty(struct engine *e)
@@ -57,9 +59,13 @@ static void count_pieces(struct engine *e, struct space *sp, int n)
 	e->windows->pieces += (unsigned)n;
 }
 
+/* May leave no mapping at all. */
 static void map_drop(struct engine *e, struct space *sp, struct map *m)
 {
-	unmap(e, slot_host(sp, m->va), m->bytes);
+	if (host_window_unmap(slot_host(sp, m->va), m->bytes)) {
+		windows_empty(e);
+		return;
+	}
 	count_pieces(e, sp, -1 - m->splits);
 	*m = sp->maps[--sp->map_count];
 }
@@ -72,7 +78,7 @@ static struct map *map_find(struct space *sp, gva_t va)
 	return NULL;
 }
 
-/* May leave no mapping at all. */
+/* The same. */
 static void protect_page(struct engine *e, struct space *sp, struct map *m,
 			 gva_t va)
 {
@@ -105,8 +111,7 @@ void window_protect(struct engine *e, gpa_t gpa)
 			struct map *m = &sp->maps[i];
 
 			if (gpa - m->gpa < m->bytes && m->write)
-				protect_page(e, sp, m,
-					     m->va + (gpa - m->gpa));
+				protect_page(e, sp, m, m->va + (gpa - m->gpa));
 		}
 	}
 }
@@ -136,15 +141,12 @@ static struct map map_for(const struct tcpu *t, gva_t va,
 static bool map_show(struct tcpu *t, struct space *sp, const struct map *m)
 {
 	bool small = m->bytes == PAGE_SIZE;
-	u8 *at = slot_host(sp, m->va);
+	bool write = m->write && !(small && smc_is_code(t->e, m->gpa));
 
-	if (!host_window_map(at, m->bytes, t->e->vm->mem.fd,
-			     file_offset(t, m->gpa),
-			     m->write &&
-				     !(small && smc_is_code(t->e, m->gpa)),
-			     small))
+	if (!host_window_map(slot_host(sp, m->va), m->bytes, t->e->vm->mem.fd,
+			     file_offset(t, m->gpa), write, small))
 		return true;
-	unmap(t->e, at, m->bytes);
+	space_clear(t->e, sp);
 	return false;
 }
 
@@ -240,8 +242,7 @@ void space_check(struct tcpu *t, struct space *sp, bool local_only)
 /* All of a large page goes by any of its addresses. */
 static bool is_near(const struct map *m, gva_t va)
 {
-	return m->large ? ((m->va ^ va) >> 30) == 0 :
-			  m->va == (va & PAGE_MASK);
+	return m->large ? ((m->va ^ va) >> 30) == 0 : m->va == (va & PAGE_MASK);
 }
 
 void space_check_page(struct tcpu *t, struct space *sp, gva_t va)
@@ -262,8 +263,8 @@ void space_check_page(struct tcpu *t, struct space *sp, gva_t va)
 static bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m,
 			gva_t va, const struct x86_walk *w, bool write)
 {
-	if (!write || (w->gpa & PAGE_MASK) !=
-			      ((m->gpa + (va - m->va)) & PAGE_MASK))
+	if (!write ||
+	    (w->gpa & PAGE_MASK) != ((m->gpa + (va - m->va)) & PAGE_MASK))
 		return false;
 	if (m->write)
 		return !host_window_protect(slot_host(sp, va & PAGE_MASK),
@@ -282,8 +283,7 @@ static bool fault_va(struct tcpu *t, const struct host_fault *h, u8 right,
 		     u64 delta, gva_t *va)
 {
 	*va = h->addr - delta;
-	return x86_is_canonical(*va) &&
-	       t->window[right][slot_of(*va)] == delta;
+	return x86_is_canonical(*va) && t->window[right][slot_of(*va)] == delta;
 }
 
 enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
