@@ -418,7 +418,56 @@ static void strings(int ring)
 	}
 }
 
-/* --- what else may change a register that is needed --- */
+/* --- registers --- */
+
+#define EACH 8u
+
+/* Each access is the first to its page. */
+CODE(c_each, "mov (%rdi,%rsi), %r9\n mov %r9, 0x1000(%rdi,%rsi)\n"
+	     "add 0x2000(%rdi,%rsi), %r9\n lea 0x3000(%rdi), %r10\n"
+	     "mov (%r10), %r11\n xchg %r11, 0x1000(%r10)\n"
+	     "movzwl 0x2000(%r10), %r10d\n push %r9\n pop %r8\n"
+	     "mov 0x6000(%rdi), %rbx\n mov 0x6008(%rdi), %r9\n"
+	     "push %rbx\n mov 0x7000(%rdi), %rcx\n pop %rdx\n" STOP);
+
+static void each_page(int ring)
+{
+	static const u64 r9_tab[EACH] = { 0, 0x100, 0x100, 0x202, 0x202, 0x202,
+					  0x202, 0x168 };
+
+	for (unsigned k = 0; k <= EACH; k++) {
+		ulong pa = pages_alloc(EACH);
+		struct regs r;
+
+		context("ring %u, page %u", (unsigned)ring, k);
+		for (unsigned n = 0; n < EACH; n++) {
+			*(volatile u64 *)(pa + n * PAGE) = 0x100 + n;
+			map_flush(A + n * PAGE, pa + n * PAGE,
+				  n == k ? 0 : rights(ring));
+		}
+		*(volatile u64 *)(pa + 6 * PAGE + 8) = 0x168;
+		r = go(c_each, ring, A, 0);
+		/* QEMU reads first, and tells of that. */
+		if (k == 4)
+			r.error |= PF_W;
+		if (k < EACH) {
+			CHECK_PF(r, (ring ? PF_U : 0) | (k == 1 || k == 4 ?
+				 PF_W : 0), A + k * PAGE);
+			CHECK_EQ(r.r9, r9_tab[k]);
+			continue;
+		}
+		CHECK_STOP(r);
+		CHECK_EQ(word(pa, PAGE), 0x100);
+		CHECK_EQ(word(pa, 4 * PAGE), 0x103);
+		CHECK_EQ(r.r8, 0x202);
+		CHECK_EQ(r.r9, 0x168);
+		CHECK_EQ(r.r10, 0x105);
+		CHECK_EQ(r.r11, 0x104);
+		CHECK_EQ(r.rbx, 0x106);
+		CHECK_EQ(r.rcx, 0x107);
+		CHECK_EQ(r.rdx, 0x106);
+	}
+}
 
 CODE(c_sse, "movups (%rdi), %xmm0\n movups 16(%rdi), %xmm1\n"
 	    "movups %xmm0, 32(%rdi)\n movups %xmm1, 48(%rdi)\n"
@@ -890,6 +939,7 @@ BOTH(canonical_stack)
 BOTH(far_stack)
 BOTH(segments)
 BOTH(strings)
+BOTH(each_page)
 BOTH(vectors)
 BOTH(one_page)
 BOTH(other_right)
@@ -911,6 +961,7 @@ const struct test tests[] = {
 	{ "a stack that moves far", both_far_stack },
 	{ "FS", both_segments },
 	{ "strings", both_strings },
+	{ "each access the first to its page", both_each_page },
 	{ "vectors, half set up", both_vectors },
 	{ "one page and its rights", both_one_page },
 	{ "pages of the other ring", both_other_right },
