@@ -659,6 +659,76 @@ static void large(int ring)
 	}
 }
 
+/* The first MiB above the pool where nothing keeps what is written. */
+static ulong memory_end(void)
+{
+	ulong at = POOL_END;
+
+	for (; at < 0x80000000; at += 0x100000) {
+		*(volatile u64 *)at = at;
+		if (*(volatile u64 *)at != at)
+			break;
+	}
+	return at;
+}
+
+/* A large page of which only a part is memory, if memory ends so. */
+static void large_at_end(int ring)
+{
+	ulong end = memory_end(), last = (end - 1) & ~0x1ffffful;
+	ulong p = pages_alloc_aligned(512, 0x200000);
+	ulong at = LAB + 0x40000000;
+
+	*pt_entry(at, 2) = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		*(volatile u64 *)(last + i * PAGE) = 10 + i;
+		*(volatile u64 *)(p + i * PAGE) = 20 + i;
+	}
+	for (unsigned round = 0; round < 6; round++) {
+		context("ring %u, round %u, end %lx", (unsigned)ring, round,
+			end);
+		map_large(at, last, 2, rights(ring));
+		invlpg(at + 0x1fffff);
+		for (unsigned i = 0; i < 4; i++)
+			CHECK_EQ(go(c_read, ring, at + i * PAGE, 0).rax,
+				 10 + i);
+		map_large(at, p, 2, rights(ring));
+		/* Any address of it. */
+		invlpg(at + round * 0x50000);
+		for (unsigned i = 0; i < 4; i++)
+			CHECK_EQ(go(c_read, ring, at + i * PAGE, 0).rax,
+				 20 + i);
+	}
+	*pt_entry(at, 2) = 0;
+	invlpg(at);
+}
+
+/* What is written with SMAP is read without, and the other way round. */
+static void above_4gib(int ring)
+{
+	ulong cr4 = read_cr4();
+
+	for (unsigned i = 0; i < 8; i++) {
+		ulong pa = 0x100000000 + i % 4 * 0x11000;
+		volatile u64 *p = (volatile u64 *)A;
+		u64 seen;
+
+		context("ring %u, round %u", (unsigned)ring, i);
+		map_flush(A, pa, rights(ring));
+		CHECK_STOP(go(c_write, ring, A, 0x4000 + i));
+		write_cr4(cr4 & ~(ulong)CR4_SMAP);
+		seen = *p;
+		*p = 0x5000 + i;
+		write_cr4(cr4);
+		if (!i && seen != 0x4000) {
+			skip("no memory above 4 GiB");
+			return;
+		}
+		CHECK_EQ(seen, 0x4000 + i);
+		CHECK_EQ(go(c_read, ring, A, 0).rax, 0x5000 + i);
+	}
+}
+
 /* --- more than anybody keeps --- */
 
 /* Most entries of the top table, all by one table below. */
@@ -944,6 +1014,8 @@ BOTH(vectors)
 BOTH(one_page)
 BOTH(other_right)
 BOTH(large)
+BOTH(large_at_end)
+BOTH(above_4gib)
 BOTH(many_slots)
 BOTH(many_pages)
 BOTH(many_roots)
@@ -967,6 +1039,8 @@ const struct test tests[] = {
 	{ "pages of the other ring", both_other_right },
 	{ "control bits", control_bits },
 	{ "a large page that is split", both_large },
+	{ "a large page at the end of memory", both_large_at_end },
+	{ "above 4 GiB", both_above_4gib },
 	{ "many entries of the top table", both_many_slots },
 	{ "many pages", both_many_pages },
 	{ "many roots", both_many_roots },
