@@ -174,17 +174,17 @@ static void emit_guard(struct trans *tr, struct block_exit *x)
 
 	x->guarded = true;
 	x->guard = emit_pc(e);
-	emit_gs(e, true, OP_STORE, X86_RCX, GS(scratch[1]));
+	emit_mov(e, T0, X86_RCX);
 	emit_gs(e, true, OP_MOV, X86_RCX, GS(code_base));
 	emit_gs(e, true, OP_MOV, T1, GS(jc_generation[0]) + 8 * tr->jc);
 	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
 	x->guard_tag = emit_mov_patched(e, T1, x);
 	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
 	same = emit_jrcxz(e);
-	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
+	emit_mov(e, X86_RCX, T0);
 	other = emit_jmp_fwd(e);
 	emit_jrcxz_land(e, same);
-	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
+	emit_mov(e, X86_RCX, T0);
 	x->guard_base = emit_mov_patched(e, T1, x);
 	emit_gs(e, true, OP_STORE, T1, GS(code_base));
 	/* The rel32 is to be aligned as all that are patched. */
@@ -233,9 +233,9 @@ static void exit_record(struct trans *tr, s32 target, bool polled)
 	x->patch = emit_pc(&tr->e) - 4;
 }
 
-static void exit_record_far(struct trans *tr, s32 target)
+static void exit_record_far(struct trans *tr, s32 target, bool polled)
 {
-	exit_record(tr, target, true);
+	exit_record(tr, target, polled);
 	tr->exits[tr->exit_count - 1].far = true;
 }
 
@@ -252,7 +252,7 @@ void flow_exit(struct trans *tr, s32 target, bool polled)
 		align_field(tr, 1);
 		emit8(&tr->e, 0xe9);
 		emit32(&tr->e, 0);
-		exit_record_far(tr, target);
+		exit_record_far(tr, target, polled);
 		return;
 	}
 	align_field(tr, 1);
@@ -389,7 +389,7 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 		align_field(tr, 1);
 		emit8(e, 0xe8);
 		emit32(e, 0);
-		exit_record_far(tr, target);
+		exit_record_far(tr, target, false);
 	} else {
 		if (indirect)
 			emit_gs(e, true, OP_MOV, T0, GS(scratch[0]));
