@@ -322,6 +322,18 @@ static inline void emit_land_at(struct emit *e, u8 *after, const u8 *target)
 		__builtin_memcpy(after - 4, &d, 4);
 }
 
+/* rorx $count, from, to: no flags. */
+static inline void emit_rorx(struct emit *e, unsigned to, unsigned from, u8 count)
+{
+	emit8(e, 0xc4);
+	emit8(e, (u8)((to & 8 ? 0 : 0x80) | 0x40 | (from & 8 ? 0 : 0x20) | 3));
+	emit8(e, 0xfb);
+	emit8(e, 0xf0);
+	emit8(e, (u8)(0xc0 | (to & 7) << 3 | (from & 7)));
+	emit8(e, count);
+}
+
+
 /* JRCXZ forward, over 127 bytes at most: it looks at no flags. */
 static inline u8 *emit_jrcxz(struct emit *e)
 {

@@ -9,17 +9,6 @@ static u32 jc_at(unsigned n)
 	return GS(jc[0]) + n * (u32)sizeof(((struct tcpu *)0)->jc[0]);
 }
 
-/* rorx $count, from, to: no flags. */
-static void emit_rorx(struct emit *e, unsigned to, unsigned from, u8 count)
-{
-	emit8(e, 0xc4);
-	emit8(e, (u8)((to & 8 ? 0 : 0x80) | 0x40 | (from & 8 ? 0 : 0x20) | 3));
-	emit8(e, 0xfb);
-	emit8(e, 0xf0);
-	emit8(e, (u8)(0xc0 | (to & 7) << 3 | (from & 7)));
-	emit8(e, count);
-}
-
 /* Sets code_base to that of the entry found. */
 static void found(struct emit *e, u32 jc)
 {

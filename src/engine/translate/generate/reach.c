@@ -28,12 +28,11 @@ bool reach_can(const struct trans *tr)
 	       !copy_has_high_byte(i);
 }
 
-void reach_delta(struct trans *tr, unsigned reg, unsigned to)
+/* pext %gs:window_slot_mask, reg, to */
+static void pext_slot(struct trans *tr, unsigned reg, unsigned to)
 {
-	/* pext %gs:window_slot_mask, reg, to */
 	static const u8 pext[] = { 0x65, 0xc4, 0x62 };
 	struct emit *e = &tr->e;
-	u32 right = tr->key & KEY_USER ? WINDOW_USER : WINDOW_KERNEL;
 
 	for (unsigned k = 0; k < sizeof(pext); k++)
 		emit8(e, pext[k]);
@@ -42,6 +41,33 @@ void reach_delta(struct trans *tr, unsigned reg, unsigned to)
 	emit8(e, (u8)(0x04 | (to & 7) << 3));
 	emit8(e, 0x25);
 	emit32(e, GS(window_slot_mask));
+}
+
+/*
+ * The lower half has 256 slots, and a rotation and an extension are quicker by
+ * a cycle. An address of the upper half gets the delta of some slot; the sum
+ * is in the upper half, too, or not canonical: nothing of ours.
+ */
+static void rotate_slot(struct trans *tr, unsigned reg, unsigned to)
+{
+	struct emit *e = &tr->e;
+
+	emit_rorx(e, to, reg, WINDOW_SHIFT);
+	emit_rex(e, false, to, 0, to);
+	emit8(e, 0x0f);
+	emit8(e, 0xb6); /* movzbl */
+	emit8(e, (u8)(0xc0 | (to & 7) << 3 | (to & 7)));
+}
+
+void reach_delta(struct trans *tr, unsigned reg, unsigned to)
+{
+	struct emit *e = &tr->e;
+	u32 right = tr->key & KEY_USER ? WINDOW_USER : WINDOW_KERNEL;
+
+	if (right == WINDOW_USER)
+		rotate_slot(tr, reg, to);
+	else
+		pext_slot(tr, reg, to);
 	emit_gs8(e, true, OP_MOV, to, to,
 		 GS(window[0][0]) + right * (u32)sizeof(tr->t->window[0]));
 	if (to == T1)
