@@ -68,7 +68,7 @@ enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
 void window_tick(struct tcpu *t);
 
 /* Code that often needs the software TLB is translated for it. */
-bool window_is_soft(const struct windows *w, gpa_t gpa);
+bool window_is_soft(struct windows *w, gpa_t gpa);
 void window_make_soft(struct windows *w, gpa_t gpa);
 
 #endif

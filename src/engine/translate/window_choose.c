@@ -8,7 +8,6 @@
  * they are to devices or to pages with translated code, is translated without
  * them.
  */
-#include "base/fmt.h"
 #include "engine/translate/engine.h"
 #include "engine/translate/window_space.h"
 
@@ -61,33 +60,18 @@ void window_tick(struct tcpu *t)
 
 /* --- blocks --- */
 
-static u64 soft_bit(gpa_t gpa, unsigned *word)
+static u64 *soft_entry(struct windows *w, gpa_t gpa)
 {
-	u64 h = gpa * 0x9e3779b97f4a7c15ull >> 52;
-
-	*word = (unsigned)(h >> 6);
-	return BIT64(h & 63);
+	return &w->soft[gpa * 0x9e3779b97f4a7c15ull >> (64 - SOFT_BITS)];
 }
 
-bool window_is_soft(const struct windows *w, gpa_t gpa)
+/* Exact: a hot block that was soft by mistake would cost more than all. */
+bool window_is_soft(struct windows *w, gpa_t gpa)
 {
-	unsigned word;
-	u64 bit = soft_bit(gpa, &word);
-
-	return w->soft[word] & bit;
+	return *soft_entry(w, gpa) == gpa + 1;
 }
 
 void window_make_soft(struct windows *w, gpa_t gpa)
 {
-	unsigned word;
-	u64 bit = soft_bit(gpa, &word);
-
-	/* A filter that is full says yes to all. */
-	if (w->soft_count == 1024) {
-		fill_bytes(w->soft, 0, sizeof(w->soft));
-		w->soft_count = 0;
-	}
-	if (!(w->soft[word] & bit))
-		w->soft_count++;
-	w->soft[word] |= bit;
+	*soft_entry(w, gpa) = gpa + 1;
 }

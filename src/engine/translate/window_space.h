@@ -8,6 +8,7 @@
  *	window_choose.c	whether user code and blocks are worth it
  */
 #ifndef DOPPEL_TRANSLATE_WINDOW_SPACE_H
+#define SOFT_BITS 12
 #define DOPPEL_TRANSLATE_WINDOW_SPACE_H
 
 #include "engine/translate/engine.h"
@@ -62,8 +63,7 @@ struct windows {
 	unsigned pieces; /* of all spaces */
 	u64 clock;
 	bool low_global; /* a lower half has had a global page */
-	u64 soft[64];
-	unsigned soft_count;
+	u64 soft[1u << SOFT_BITS]; /* gpa + 1 of blocks, one for each hash */
 };
 
 static inline unsigned slot_of(gva_t va)
