@@ -278,7 +278,12 @@ const struct option_row options_tab[] = {
 		    "does not link translations,\n"
 		    ".Ql random-evict\n"
 		    "forgets some at random, beginning with the seed\n"
-		    ".Ql seed= Ns Ar n .\n" },
+		    ".Ql seed= Ns Ar n ,\n"
+		    ".Ql no-windows\n"
+		    "translates guest addresses without the host's processor,\n"
+		    "and\n"
+		    ".Ql all-windows\n"
+		    "with it from the first instruction of a program on.\n" },
 	{ 'h', "help", NULL, parse_flag, MEMBER(help),
 	  .help = "show this help",
 	  .manual = "Show a summary of these options.\n" },

@@ -163,8 +163,9 @@ void reach_operand(struct trans *tr);
 void reach_stack(struct trans *tr, unsigned from, s32 disp);
 /* @to (T0 or T1) = the delta for the address in @reg. */
 void reach_delta(struct trans *tr, unsigned reg, unsigned to);
-/* What struct insn_meta says of a fault in a window: .delta is the register; T0 is
- * the host's address, and T1 something else; RSI and RDI are moved. */
+/* What struct insn_meta says of a fault in a window: .delta is the register
+ * that holds it; T0 is the host's address, T1 something else; RSI and RDI are
+ * moved. */
 enum { META_PLAIN, META_ADDRESS, META_MOVS, META_STOS };
 /* --- reach_string.c --- MOVS and STOS */
 bool reach_can_string(const struct trans *tr, const struct x86_insn *i);
