@@ -241,6 +241,23 @@ static unsigned image_bytes(u64 rfbm)
 	return rfbm & XCR0_AVX ? sizeof(struct fpu_image) : XSAVE_BASE;
 }
 
+/* May it be carried out, and where is its area? SDM 1 13.7 to 13.11 */
+static enum callout_result xsave_operand(struct tcpu *t, struct callout *c,
+					 unsigned n, bool write, gva_t *lin)
+{
+	enum callout_result r;
+	struct x86_fault f;
+
+	if (!(t->v.x86.cr4 & CR4_OSXSAVE))
+		return callout_ud(t);
+	r = nm_if_ts(t);
+	if (r != CALLOUT_NEXT)
+		return r;
+	if (callout_operand(t, c, n, write, lin, &f))
+		return callout_fault(t, &f);
+	return *lin & 63 ? callout_gp(t) : CALLOUT_NEXT;
+}
+
 static enum callout_result co_xsave(struct tcpu *t, struct callout *c)
 {
 	struct x86_state *s = callout_begin(t, c);
@@ -252,15 +269,9 @@ static enum callout_result co_xsave(struct tcpu *t, struct callout *c)
 	struct x86_fault f;
 	gva_t lin;
 
-	if (!(s->cr4 & CR4_OSXSAVE))
-		return callout_ud(t);
-	r = nm_if_ts(t);
+	r = xsave_operand(t, c, n, true, &lin);
 	if (r != CALLOUT_NEXT)
 		return r;
-	if (callout_operand(t, c, n, true, &lin, &f))
-		return callout_fault(t, &f);
-	if (lin & 63)
-		return callout_gp(t);
 	if (mem_probe(t, lin, n, callout_acc(t) | X86_ACC_WRITE, &f))
 		return callout_fault(t, &f);
 	/* Parts that are not saved keep what they were. */
@@ -317,15 +328,9 @@ static enum callout_result co_xrstor(struct tcpu *t, struct callout *c)
 	struct x86_fault f;
 	gva_t lin;
 
-	if (!(s->cr4 & CR4_OSXSAVE))
-		return callout_ud(t);
-	r = nm_if_ts(t);
+	r = xsave_operand(t, c, n, false, &lin);
 	if (r != CALLOUT_NEXT)
 		return r;
-	if (callout_operand(t, c, n, false, &lin, &f))
-		return callout_fault(t, &f);
-	if (lin & 63)
-		return callout_gp(t);
 	/* The compacted form is not read beyond what is loaded. */
 	if (mem_read(t, lin, &img, XSAVE_BASE, callout_acc(t), &f))
 		return callout_fault(t, &f);
