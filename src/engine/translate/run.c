@@ -321,12 +321,8 @@ static bool deliver_interrupt(struct tcpu *t)
 	struct x86_fault f = { 0 };
 	int vector;
 
-	world_enter(t);
-	vm_lock(t->e->vm);
 	vcpu_clear_request(&t->v, VCPU_REQ_INTR);
 	vector = t->v.intr ? t->v.intr->ack(t->v.intr_dev) : -1;
-	vm_unlock(t->e->vm);
-	world_leave(t);
 	if (vector < 0)
 		return false;
 	f.vector = (u8)vector;

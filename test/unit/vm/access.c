@@ -38,9 +38,10 @@ static bool msr_write(void *dev, struct vcpu *v, u32 msr, u64 value)
 	return value != 13;
 }
 
-static struct msr_range msrs = { 0x800, 0x8ff, msr_read,
-				 msr_write, NULL, NULL };
-static struct msr_range ro = { 0x10, 0x10, msr_read, NULL, NULL, NULL };
+static struct msr_range msrs = { .first = 0x800, .last = 0x8ff,
+				 .read = msr_read, .write = msr_write };
+static struct msr_range ro = { .first = 0x10, .last = 0x10,
+			       .read = msr_read };
 
 static char traced[256];
 
