@@ -49,6 +49,7 @@ struct vm {
 
 	struct vcpu *cpus[VM_MAX_CPUS];
 	unsigned cpu_count;
+	unsigned cpu_total; /* that there will be, once all are made */
 
 	struct host_mutex lock;
 	/* What depends on a processor's time stamp counter, told when the
