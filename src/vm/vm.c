@@ -78,6 +78,7 @@ int vm_init(struct vm *vm, const struct vm_config *c, struct err *e)
 	bus_init(&vm->pio, "pio", PIO_ADDRESS_BITS);
 	bus_init(&vm->mmio, "mmio", MMIO_ADDRESS_BITS);
 	x86_cpuid_init(&vm->cpuid, host_cpuid, c->cpus, host_tsc_hz());
+	vm->cpu_total = c->cpus;
 	vm->stopped_tsc = host_tsc();
 	vm->spare_cpu = host_cpu_count() > c->cpus;
 

@@ -46,6 +46,7 @@ struct vm {
 
 	struct vcpu *cpus[VM_MAX_CPUS];
 	unsigned cpu_count;
+	unsigned cpu_total; /* that there will be, once all are made */
 
 	struct host_mutex lock;
 	/* The vCPU that holds the lock by one of the vm_*() below; NULL if
