@@ -155,11 +155,16 @@ static void wait_for_work(struct vcpu *v)
 	adapt_poll(v, waited);
 }
 
+/* EDX is the signature: SDM 3A 9.1.1 "Processor State After Reset". */
 static void do_init(struct vcpu *v)
 {
+	struct x86_cpuid_regs signature;
+
 	vcpu_clear_request(v, VCPU_REQ_INIT);
 	TRACE(CPU, "cpu%u: INIT", v->index);
 	x86_state_reset(&v->x86, true, v->index == 0);
+	x86_cpuid_read(&v->vm->cpuid, &v->x86, v->index, 1, 0, &signature);
+	v->x86.gpr[X86_RDX] = signature.eax;
 	v->vm->engine->state_changed(v);
 }
 

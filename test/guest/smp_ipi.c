@@ -301,6 +301,7 @@ static void play(ulong arg)
 	unsigned me = this_cpu()->index;
 
 	trap_handle(V_PONG, nothing);
+	barrier();
 	for (unsigned n = me; n < 2 * game.rounds; n += 2) {
 		while (LOAD(&game.turn) != n)
 			asm volatile("sti; hlt; cli" ::: "memory");

@@ -22,7 +22,7 @@ struct report {
 	u16 cs, ip, ds, es, ss, fs, gs, pad;
 	u16 gdt_limit, idt_limit;
 	u32 gdt_base, idt_base, dr6, dr7;
-	u32 base_ok; /* DS:0 is linear 0, and CS:0 this page */
+	u32 base_ok; /* FS:0 is linear 0 */
 };
 _Static_assert(sizeof(struct report) <= 256, "the code below");
 _Static_assert(offsetof(struct report, cs) == 60, "the code below");
@@ -94,11 +94,8 @@ asm(".pushsection .text\n"
     "mov %dr6, %eax\n mov %eax, %es:88\n"
     "mov %dr7, %eax\n mov %eax, %es:92\n"
     /* FS has not been loaded: its base is 0. */
-    "mov %cs, %ax\n"
-    "movzwl %ax, %eax\n"
-    "shl $4, %eax\n"
-    "mov %fs:(%eax), %ecx\n"
-    "cmp %cs:0, %ecx\n"
+    "mov %fs:0x7000, %ecx\n"
+    "cmp $0x600df00d, %ecx\n"
     "sete %al\n"
     "movzbl %al, %eax\n"
     "mov %eax, %es:96\n"
@@ -122,6 +119,7 @@ static volatile struct report *report(unsigned cpu)
 static void clear_reports(void)
 {
 	memset((void *)REPORTS, 0, CPUS_MAX * 256);
+	*(volatile u32 *)0x7000 = 0x600df00d;
 	memcpy((void *)PAGE_A, report_start, report_end - report_start);
 	memcpy((void *)PAGE_B, report_start, report_end - report_start);
 }
