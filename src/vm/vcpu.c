@@ -40,14 +40,18 @@ void vcpu_request(struct vcpu *v, u32 bits)
 	host_event_set(&v->wake);
 }
 
+/* EDX is the signature: SDM 3A 9.1.1 "Processor State After Reset". */
 static void do_init(struct vcpu *v)
 {
+	struct x86_cpuid_regs signature;
 	struct vm *vm = v->vm;
 
 	vcpu_clear_request(v, VCPU_REQ_INIT);
 	__atomic_store_n(&v->unhalt, false, __ATOMIC_RELAXED);
 	TRACE(CPU, "cpu%u: INIT", v->index);
 	x86_state_reset(&v->x86, true, v->index == 0);
+	x86_cpuid_read(&vm->cpuid, &v->x86, v->index, 1, 0, &signature);
+	v->x86.gpr[X86_RDX] = signature.eax;
 	vm_lock_as(v);
 	for (struct device *d = vm->devices; d; d = d->next)
 		if (d->cls->cpu_init)
