@@ -45,6 +45,11 @@ static int add_cpu(struct vm *vm, struct err *e)
 		return err_set(e, err, "engine %s cannot make processor %u",
 			       vm->engine->name, index);
 	}
+	v->stat_group = (struct stat_group){ .title = "processors",
+					     .tab = vcpu_stat_tab,
+					     .count = vcpu_stat_count,
+					     .base = &v->stats };
+	vm_add_stats(vm, &v->stat_group);
 	vm->cpus[index] = v;
 	vm->cpu_count++;
 	return 0;
@@ -292,7 +297,11 @@ void vm_add_stats(struct vm *vm, struct stat_group *g)
 	struct stat_group **at = &vm->stats;
 
 	g->next = NULL;
-	while (*at)
-		at = &(*at)->next;
+	for (; *at; at = &(*at)->next)
+		if ((*at)->tab == g->tab) {
+			g->also = (*at)->also;
+			(*at)->also = g;
+			return;
+		}
 	*at = g;
 }

@@ -145,6 +145,7 @@ void vm_add_device(struct vm *vm, struct device *d,
 		   const struct device_class *cls, const char *id);
 void vm_add_msrs(struct vm *vm, struct msr_range *r);
 void vm_add_hypercalls(struct vm *vm, struct hypercall_range *r);
+/* Groups of one table are printed as one sum. */
 void vm_add_stats(struct vm *vm, struct stat_group *g);
 
 /* What engines call for guests' accesses; they take the device lock where

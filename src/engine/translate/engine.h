@@ -119,7 +119,6 @@ struct engine {
 
 	bool fast_pext;
 	bool shifts_overwrite_flags; /* see insn_flags in trans.c */
-	struct stat_group stat_group, class_group;
 	struct trans *trans; /* working memory of the translation under way */
 };
 
