@@ -45,6 +45,7 @@ struct code_page {
 	gva_t va; /* where a kernel runs it, if .kernel */
 	bool kernel;
 	bool aliased; /* ... in several places */
+	u8 moves; /* how often that place has changed */
 };
 
 #define BLOCK_HASH_BITS 16
@@ -143,6 +144,8 @@ void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to);
 void link_far(struct tcpu *t, struct block_exit *x, struct block *to);
 /* A kernel's mappings have changed. */
 void link_far_break(struct engine *e);
+/* Kernel code at @gpa is about to be looked up, to run at @va. */
+void link_place(struct tcpu *t, gpa_t gpa, gva_t va);
 /* @b is about to run at t->code_base. */
 void link_entered(struct tcpu *t, struct block *b);
 /* Makes the block's entries lead out of it. */
@@ -152,6 +155,9 @@ void link_disable_entries(struct engine *e, struct block *b);
 bool smc_track(struct tcpu *t, struct block *b);
 void smc_forget(struct engine *e, struct block *b);
 void smc_drop(struct tcpu *t, struct block *b);
+/* All blocks of a page that has some. It keeps its struct code_page, for
+ * another one is about to be translated there. */
+void smc_drop_page(struct tcpu *t, gpa_t gpa);
 /* Drops blocks that [gpa, gpa + len) overlaps; returns how many. */
 unsigned smc_written(struct tcpu *t, gpa_t gpa, u64 len);
 void smc_foreign(void *engine, gpa_t gpa, u64 len); /* any thread */

@@ -118,6 +118,29 @@ static void far_break(struct engine *e, struct block *b)
 			unlink_exit(e, &b->exits[i]);
 }
 
+/*
+ * Early on a kernel runs where it was loaded, and then elsewhere. Blocks from
+ * before go, for they would never be chained to other pages. If a page comes
+ * and goes, it really is in several places.
+ */
+#define MOVES_MAX 4
+
+void link_place(struct tcpu *t, gpa_t gpa, gva_t va)
+{
+	const struct gmem *m = &t->e->vm->mem;
+	struct code_page *p;
+
+	if (!gmem_hva(m, gpa, 1))
+		return;
+	p = t->e->pages[gmem_page_index(m, gpa)];
+	if (likely(!p || !p->kernel || p->va == (va & PAGE_MASK)) ||
+	    p->moves == MOVES_MAX)
+		return;
+	p->moves++;
+	p->kernel = false;
+	smc_drop_page(t, gpa);
+}
+
 void link_entered(struct tcpu *t, struct block *b)
 {
 	struct code_page *p;

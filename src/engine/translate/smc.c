@@ -108,6 +108,18 @@ void smc_drop(struct tcpu *t, struct block *b)
 	t->stats.invalidated++;
 }
 
+void smc_drop_page(struct tcpu *t, gpa_t gpa)
+{
+	struct code_page **pp = page_of(t->e, gpa), *page = *pp;
+
+	page->count++; /* so that it stays */
+	for (unsigned line = 0; line < ARRAY_SIZE(page->parts); line++)
+		while (page->parts[line])
+			smc_drop(t, block_of(page->parts[line]));
+	page->lines = 0;
+	page->count--;
+}
+
 /* The lines of @among that parts cover which begin in lines @from to @to. */
 static u64 lines_covered(const struct code_page *page, u64 among,
 			 unsigned from, unsigned to)
