@@ -88,6 +88,7 @@ struct engine {
 	u32 random;
 
 	struct list far; /* struct block_exit that are chained to other pages */
+	struct list far_refused; /* ... that could not be */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 
@@ -144,6 +145,8 @@ void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to);
 void link_far(struct tcpu *t, struct block_exit *x, struct block *to);
 /* A kernel's mappings have changed. */
 void link_far_break(struct engine *e);
+/* What could not be chained to other pages is tried anew. */
+void link_far_retry(struct engine *e);
 /* Kernel code at @gpa is about to be looked up, to run at @va. */
 void link_place(struct tcpu *t, gpa_t gpa, gva_t va);
 /* @b is about to run at t->code_base. */

@@ -9,6 +9,8 @@
  * is global, as long as nothing of the kernel is flushed (jc.c); from a page
  * that runs at one virtual address, else the same jump leads to several. The
  * target's far entry sets code_base, to the address it was translated at.
+ * What cannot be chained is tried again after everything was flushed: a kernel
+ * switches global pages off for a moment, to change its MTRRs for instance.
  *
  * In user code in windows, where mappings change with every process, by way of
  * a guard: it compares code_base and the generation of the jump cache, so that
@@ -48,6 +50,25 @@ static void unlink_exit(struct engine *e, struct block_exit *x)
 	x->to = NULL;
 }
 
+/* To look its target up each time, from now on or until link_far_retry(). */
+#define REFUSED_MAX 16
+
+static void far_refuse(struct tcpu *t, struct block_exit *x)
+{
+	patch_rel32(t->e, x->patch, x->lookup);
+	if (++x->refused < REFUSED_MAX) {
+		x->waits = true;
+		list_add_tail(&t->e->far_refused, &x->far_link);
+	}
+}
+
+static void far_allow(struct engine *e, struct block_exit *x)
+{
+	patch_rel32(e, x->patch, x->unlinked);
+	list_del(&x->far_link);
+	x->waits = false;
+}
+
 static struct code_page *page_of(const struct engine *e, const struct block *b)
 {
 	return e->pages[gmem_page_index(&e->vm->mem, b->gpa)];
@@ -58,11 +79,11 @@ void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 	struct block *from = x->from;
 	gva_t target = (t->code_base + (u64)(s64)x->target) & PAGE_MASK;
 
-	if (x->to || t->e->options.no_chaining)
+	if (x->to || x->waits || t->e->options.no_chaining)
 		return;
 	if (!to || !to->has_far || to->va != target || to->gpa2 != ~0ull ||
 	    t->code_base != from->va || page_of(t->e, from)->aliased) {
-		patch_rel32(t->e, x->patch, x->lookup);
+		far_refuse(t, x);
 		return;
 	}
 	x->to = to;
@@ -109,6 +130,14 @@ void link_far_break(struct engine *e)
 
 	list_for_each_safe(p, tmp, &e->far)
 		unlink_exit(e, container_of(p, struct block_exit, far_link));
+}
+
+void link_far_retry(struct engine *e)
+{
+	struct list *p, *tmp;
+
+	list_for_each_safe(p, tmp, &e->far_refused)
+		far_allow(e, container_of(p, struct block_exit, far_link));
 }
 
 static void far_break(struct engine *e, struct block *b)
@@ -164,9 +193,12 @@ void link_break(struct engine *e, struct block *b)
 {
 	struct list *p, *tmp;
 
-	for (unsigned i = 0; i < b->exit_count; i++)
+	for (unsigned i = 0; i < b->exit_count; i++) {
 		if (b->exits[i].to)
 			unlink_exit(e, &b->exits[i]);
+		else if (b->exits[i].waits)
+			far_allow(e, &b->exits[i]);
+	}
 	list_for_each_safe(p, tmp, &b->incoming)
 		unlink_exit(e, container_of(p, struct block_exit, link));
 }

@@ -115,6 +115,7 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 	vm->engine_vm = e;
 	e->vm = vm;
 	list_init(&e->far);
+	list_init(&e->far_refused);
 	if (o)
 		e->options = *o;
 	e->random = e->options.seed;
