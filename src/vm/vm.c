@@ -18,6 +18,7 @@ static u64 vcpu_alloc_bytes(const struct vm *vm)
 static void reset_cpu(struct vcpu *v, u64 host_tsc)
 {
 	vcpu_clear_request(v, ~0u);
+	v->unhalt = false;
 	v->x86.intel = v->vm->cpuid.intel;
 	x86_state_reset(&v->x86, false, v->index == 0);
 	v->x86.tsc_offset = 0 - host_tsc;
@@ -283,6 +284,12 @@ void vm_add_msrs(struct vm *vm, struct msr_range *r)
 {
 	r->next = vm->msrs;
 	vm->msrs = r;
+}
+
+void vm_add_hypercalls(struct vm *vm, struct hypercall_range *r)
+{
+	r->next = vm->hypercalls;
+	vm->hypercalls = r;
 }
 
 void vm_add_stats(struct vm *vm, struct stat_group *g)

@@ -440,6 +440,10 @@ static bool attend(struct tcpu *t, enum vm_exit *why)
 	quiesce_park(t);
 	quiesce_unpark(t);
 	req = vcpu_requests(&t->v);
+	if (req & VCPU_REQ_FLUSH) {
+		vcpu_clear_request(&t->v, VCPU_REQ_FLUSH);
+		tlb_flush_all(t);
+	}
 	if (t->fault_pending) {
 		t->fault_pending = false;
 		fault_deliver(t, &t->fault);
