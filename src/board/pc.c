@@ -55,7 +55,11 @@ static void cpu_request(void *cpu, u32 bits)
 {
 	struct vcpu *v = cpu;
 
-	/* Under the device lock a bit that is set stays: no second kick. */
+	/*
+	 * One that is set needs no second kick. PAIRS: lapic_update: should
+	 * the processor clear it this moment, it then finds what the request is
+	 * about, which was stored (by a locked instruction) before.
+	 */
 	if ((vcpu_requests(v) & bits) != bits)
 		vcpu_request(v, bits);
 }
@@ -76,23 +80,52 @@ static void cpu_startup(void *cpu, u8 vector)
 	vcpu_request(v, VCPU_REQ_SIPI);
 }
 
-/* Another thread may move the offset; either value is as good. */
 static u64 cpu_tsc(void *cpu)
 {
 	struct vcpu *v = cpu;
 
-	return host_tsc() +
-	       __atomic_load_n(&v->x86.tsc_offset, __ATOMIC_RELAXED);
+	return host_tsc() + v->x86.tsc_offset;
+}
+
+static void tsc_changed(void *dev, struct vcpu *v)
+{
+	struct pc *pc = dev;
+
+	lapic_tsc_changed(&pc->lapics[v->index]);
+	kvmclock_refresh(&pc->kvmclock, v);
+}
+
+/* --- what local APICs ask of devices, without the lock --- */
+
+static void level_eoi(void *dev, u8 vector)
+{
+	struct pc *pc = dev;
+
+	vm_lock(pc->vm);
+	ioapic_eoi(&pc->ioapic, vector);
+	vm_unlock(pc->vm);
+}
+
+static int intr_ack(void *dev)
+{
+	struct pc *pc = dev;
+	int vector = -1;
+
+	vm_lock(pc->vm);
+	/* Another processor may just have masked it. */
+	if (pc->lapics[0].lint[0])
+		vector = pic_ack(&pc->pic);
+	vm_unlock(pc->vm);
+	return vector;
 }
 
 static int add_lapics(struct pc *pc, struct err *e)
 {
 	struct vm *vm = pc->vm;
 	const struct apic_bus_wiring bus = {
-		.mmio = &vm->mmio,
 		.base = PC_LAPIC,
-		.eoi = ioapic_eoi,
-		.eoi_dev = &pc->ioapic,
+		.eoi = level_eoi,
+		.eoi_dev = pc,
 	};
 
 	pc->lapics = host_alloc(vm->cpu_count * sizeof(*pc->lapics));
@@ -106,7 +139,7 @@ static int add_lapics(struct pc *pc, struct err *e)
 			.bus = &pc->apic_bus,
 			.id = i,
 			.bsp = i == 0,
-			.clock = &vm->clock,
+			.clock = &v->clock,
 			.tsc_hz = vm->cpuid.tsc_hz,
 			.phys_bits = vm->cpuid.phys_bits,
 			.request = cpu_request,
@@ -114,8 +147,8 @@ static int add_lapics(struct pc *pc, struct err *e)
 			.startup = cpu_startup,
 			.tsc = cpu_tsc,
 			.cpu = v,
-			.extint = i == 0 ? pic_ack : NULL,
-			.pic = &pc->pic,
+			.extint = i == 0 ? intr_ack : NULL,
+			.pic = pc,
 		};
 		char id[16];
 
@@ -125,6 +158,7 @@ static int add_lapics(struct pc *pc, struct err *e)
 		v->intr = &lapic_intr_ops;
 		v->intr_dev = &pc->lapics[i];
 	}
+	vm->own = pc->apic_bus.page;
 	for (unsigned i = 0; i < ARRAY_SIZE(pc->apic_bus.msrs); i++)
 		vm_add_msrs(vm, &pc->apic_bus.msrs[i]);
 	return 0;
@@ -221,6 +255,8 @@ static void add_clocks(struct pc *pc)
 	acpi_pm_init(&pc->acpi_pm, &acpi);
 	vm_add_device(vm, &pc->kvmclock.dev, &kvmclock_class, "kvmclock");
 	kvmclock_init(&pc->kvmclock, &kvm);
+	vm->tsc_changed = tsc_changed;
+	vm->tsc_changed_ctx = pc;
 	vm->cpuid.kvm_features |= KVMCLOCK_FEATURES | KVM_FEATURE_NOP_IO_DELAY;
 	for (unsigned i = 0; i < ARRAY_SIZE(pc->kvmclock.msrs); i++)
 		vm_add_msrs(vm, &pc->kvmclock.msrs[i]);

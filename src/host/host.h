@@ -103,6 +103,8 @@ void host_mutex_init(struct host_mutex *m);
 void host_mutex_fini(struct host_mutex *m);
 void host_mutex_lock(struct host_mutex *m);
 void host_mutex_unlock(struct host_mutex *m);
+/* Lets other threads have the processor, while one waits by looking. */
+void host_yield(void);
 
 /* A flag that one thread waits for and any thread or signal handler sets. */
 struct host_event {

@@ -25,6 +25,13 @@ void x86_cpuid_init(struct x86_cpuid *c, x86_cpuid_fn host, unsigned cpus,
 	c->tsc_hz = tsc_hz;
 }
 
+void x86_cpuid_read(const struct x86_cpuid *c, const struct x86_state *s,
+		    u32 apic_id, u32 leaf, u32 subleaf,
+		    struct x86_cpuid_regs *r)
+{
+	memset(r, 0, sizeof(*r));
+}
+
 bool fake_idle(struct fake_cpu *c)
 {
 	return false;

@@ -332,7 +332,8 @@ static bool tsc_deadline_guest(struct fake_cpu *c)
 
 static void test_deadlines(void)
 {
-	static struct msr_range r = { 0x6e0, 0x6e0, NULL, wrmsr, NULL, NULL };
+	static struct msr_range r = { .first = 0x6e0, .last = 0x6e0,
+				      .write = wrmsr };
 	struct vm_config c = { .memory_bytes = MiB(1), .cpus = 1,
 			       .engine = &fake_engine };
 

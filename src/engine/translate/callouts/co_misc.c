@@ -255,6 +255,11 @@ static enum callout_result co_bt_mem(struct tcpu *t, struct callout *c)
 	p = (i->pfx & PFX_LOCK) && (lin & ~PAGE_MASK) <= PAGE_SIZE - n ?
 		    mem_run(t, lin, acc | X86_ACC_WRITE, &fault, &f) :
 		    NULL;
+	if ((i->pfx & PFX_LOCK) && !p && t->e->smp && !t->exclusive_once) {
+		callout_end(t);
+		run_exclusive_once(t);
+		return CALLOUT_EVENT;
+	}
 	if (p) {
 		old = bit_op_locked(i, p, bit);
 	} else {
