@@ -130,11 +130,11 @@ class Listener:
         if not found:
             return
         words = found[2].decode(errors="replace").split()
-        say_ = getattr(self, "on_" + found[1].decode(), None)
-        if say_:
+        on = getattr(self, "on_" + found[1].decode(), None)
+        if on:
             try:
-                say_(now, *words)
-            except (TypeError, ValueError, IndexError):
+                on(now, *words)
+            except (TypeError, ValueError, KeyError, AttributeError):
                 say("%s said what nobody understands: %r" %
                     (self.machine.name, line))
 
@@ -219,7 +219,7 @@ def machines(parts, cpus):
     own = sorted(os.sched_getaffinity(0))[-cpus:]
 
     def native(rows):
-        return [ENTER, parts.tree, parts.bench, "/usr/bin/env",
+        return [ENTER, parts.tree, parts.bench, "/usr/bin/env", "-i",
                 "ROWS=" + rows, "CPUS=%d" % cpus, "/bin/sh", "/bench/each"]
 
     def in_doppel(rows):

@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import statistics
+import subprocess
 import time
 
 from parts import TOP, sh
@@ -161,8 +162,9 @@ def plain(rows):
 
 def commit():
     try:
-        return sh("git", "-C", TOP, "describe", "--always", "--dirty")
-    except OSError:
+        return sh("git", "-C", TOP, "describe", "--always", "--dirty",
+                  stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 

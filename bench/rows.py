@@ -95,8 +95,8 @@ ROWS = [
          " crypto cipher aes-256-cbc 200"),
     real("sha", "OpenSSL: SHA", "crypto digest sha256 150;"
          " crypto digest sha512 100; crypto digest sha1 150"),
-    real("rsa", "OpenSSL: RSA 2048", "crypto sign /bench/key.pem 400"),
-    real("matrix", "matrix product", "matrix 512 6"),
+    real("rsa", "OpenSSL: RSA 2048", "crypto sign /bench/key.pem 800"),
+    real("matrix", "matrix product", "matrix 512 12"),
     real("commands", "many small commands", "sh -e /bench/commands.sh",
          read("/usr/bin/sed", "/usr/bin/mawk", "/usr/bin/grep")),
     real("mix", "kernel mix", "mix 8"),

@@ -41,8 +41,8 @@ int main(int argc, char **argv)
 		if (!m[i])
 			return 1;
 		for (size_t k = 0; k < n * n; k++)
-			m[i][k] = i == 2 ? 0
-					 : (double)(k * (7 + i) % 1000) / 999;
+			m[i][k] =
+				i == 2 ? 0 : (double)(k * (7 + i) % 1000) / 999;
 	}
 	for (int t = 0; t < times; t++)
 		add_product(m[2], m[t & 1], m[~t & 1], n);

@@ -161,8 +161,8 @@ static long signals(void)
 	sigaction(SIGSEGV, &f, NULL);
 	for (int i = 0; i < 2000; i++)
 		raise(SIGUSR1);
-	guarded = mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		       0);
+	guarded =
+		mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(guarded != MAP_FAILED, "mmap");
 	for (int i = 0; i < 500; i++) {
 		*(volatile char *)guarded = (char)i;
@@ -245,8 +245,7 @@ static long sockets(void)
 
 	must(epoll >= 0, "epoll_create1");
 	for (int i = 0; i < many; i++) {
-		struct epoll_event e = { .events = EPOLLIN,
-					 .data.fd = i };
+		struct epoll_event e = { .events = EPOLLIN, .data.fd = i };
 
 		must(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair[i]), "pair");
 		must(!epoll_ctl(epoll, EPOLL_CTL_ADD, pair[i][0], &e),
@@ -297,9 +296,9 @@ static const struct {
 	const char *name;
 	long (*run)(void);
 } part_tab[] = {
-	{ "forks", forks },	{ "execs", execs },	{ "maps", maps },
-	{ "pipes", pipes },	{ "signals", signals }, { "threads", threads },
-	{ "files", files },	{ "sockets", sockets }, { "sleeps", sleeps },
+	{ "forks", forks }, { "execs", execs },	    { "maps", maps },
+	{ "pipes", pipes }, { "signals", signals }, { "threads", threads },
+	{ "files", files }, { "sockets", sockets }, { "sleeps", sleeps },
 };
 
 static double now(void)

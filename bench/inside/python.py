@@ -89,13 +89,13 @@ def primes():
 
 
 def main():
-    print(nbody(5000))
-    print(words(60000))
-    print(Node(14, 1).total())
-    print(paths(90))
-    print(documents(2500))
+    print(nbody(12000))
+    print(words(150000))
+    print(Node(16, 1).total())
+    print(paths(150))
+    print(documents(6000))
     g = primes()
-    print([next(g) for _ in range(1500)][-3:])
+    print([next(g) for _ in range(3000)][-3:])
     print(str(3 ** 8000)[-40:])
 
 

@@ -8,10 +8,10 @@ redis-server --port 6379 --bind 127.0.0.1 --save '' --appendonly no \
 until redis-cli ping >ping 2>&1 && grep -q PONG ping; do
 	sleep 0.05
 done
-redis-benchmark -q -n 8000 -c 20 -t set,get,incr,lpush,sadd,hset,mset >figures
-redis-benchmark -q -n 60000 -c 20 -P 16 -t set,get,lrange_100 >>figures
+redis-benchmark -q -n 4000 -c 20 -t set,get,incr,lpush,sadd,hset,mset >figures
+redis-benchmark -q -n 30000 -c 20 -P 16 -t set,get,lrange_100 >>figures
 i=0
-while [ $i -lt 4000 ]; do
+while [ $i -lt 2000 ]; do
 	echo "ZADD z $((i * 7919 % 1009)) m$i"
 	echo "HSET h f$((i * 31 % 503)) $i"
 	i=$((i + 1))
