@@ -21,6 +21,7 @@ const struct stat_desc vcpu_stat_tab[] = {
 	STAT_DESC(struct vcpu_stats, kicks, "halts ended by a hypercall"),
 	STAT_DESC(struct vcpu_stats, lazy_flushes,
 		  "TLB flushes that waited for a sleeper"),
+	STAT_DESC(struct vcpu_stats, yields, "times it let others go first"),
 };
 const size_t vcpu_stat_count = ARRAY_SIZE(vcpu_stat_tab);
 

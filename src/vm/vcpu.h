@@ -59,7 +59,7 @@ struct vcpu_stats {
 	u64 sleeps, idle_ns;
 	u64 timer_runs;
 	u64 pio, mmio, msr; /* accesses that reached the buses */
-	u64 hypercalls, kicks, lazy_flushes;
+	u64 hypercalls, kicks, lazy_flushes, yields;
 };
 
 extern const struct stat_desc vcpu_stat_tab[];
@@ -89,6 +89,7 @@ struct vcpu {
 	bool in_timers;
 
 	u32 poll_ns; /* how long to look for work before the next sleep */
+	u32 pauses;
 	struct vcpu_stats stats;
 	struct stat_group stat_group;
 };
@@ -123,6 +124,8 @@ void vcpu_request(struct vcpu *v, u32 bits);
 /* Ends the vCPU's halt or, if it is not in one, the next, whether interrupts
  * are enabled or not. Any thread. */
 void vcpu_unhalt(struct vcpu *v);
+/* The guest executes PAUSE: on its thread. */
+void vcpu_pause(struct vcpu *v);
 static inline void vcpu_clear_request(struct vcpu *v, u32 bits)
 {
 	__atomic_fetch_and(&v->request, ~bits, __ATOMIC_ACQ_REL);
