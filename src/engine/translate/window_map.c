@@ -53,6 +53,28 @@ void windows_empty(struct engine *e)
 		space_empty(e, &e->windows->space[i]);
 }
 
+/* Map @i is there, or is not any more, or has changed. */
+static void note_local(struct space *sp, unsigned i)
+{
+	if (i < sp->map_count && !sp->maps[i].global)
+		sp->local[i / 64] |= BIT64(i % 64);
+	else
+		sp->local[i / 64] &= ~BIT64(i % 64);
+}
+
+/* The first from @i on that is not global; or map_count, or more: none. */
+static unsigned next_local(const struct space *sp, unsigned i)
+{
+	while (i < sp->map_count) {
+		u64 bits = sp->local[i / 64] >> i % 64;
+
+		if (bits)
+			return i + (unsigned)__builtin_ctzll(bits);
+		i = (i / 64 + 1) * 64;
+	}
+	return i;
+}
+
 static void count_pieces(struct engine *e, struct space *sp, int n)
 {
 	sp->pieces += (unsigned)n;
@@ -68,6 +90,8 @@ static void map_drop(struct engine *e, struct space *sp, struct map *m)
 	}
 	count_pieces(e, sp, -1 - m->splits);
 	*m = sp->maps[--sp->map_count];
+	note_local(sp, (unsigned)(m - sp->maps));
+	note_local(sp, sp->map_count);
 }
 
 static struct map *map_find(struct space *sp, gva_t va)
@@ -167,6 +191,7 @@ static bool map_add(struct tcpu *t, struct space *sp, gva_t va,
 			return false;
 	}
 	sp->maps[sp->map_count++] = m;
+	note_local(sp, sp->map_count - 1);
 	count_pieces(t->e, sp, 1);
 	if (m.global && !sp->high)
 		t->e->windows->low_global = true;
@@ -217,6 +242,7 @@ static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
 	    w.page_bytes < m->bytes)
 		return false;
 	m->global = w.global;
+	note_local(sp, (unsigned)(m - sp->maps));
 	m->large = w.page_bytes > PAGE_SIZE;
 	if (m->write && !(w.writable && w.dirty)) {
 		if (host_window_protect(slot_host(sp, m->va), m->bytes, false))
@@ -228,13 +254,15 @@ static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
 
 void space_check(struct tcpu *t, struct space *sp, bool local_only)
 {
-	for (unsigned i = 0; i < sp->map_count;) {
-		struct map *m = &sp->maps[i];
+	unsigned i = local_only ? next_local(sp, 0) : 0;
 
-		if ((local_only && m->global) || map_check(t, sp, m))
-			i++;
+	while (i < sp->map_count) {
+		if (!map_check(t, sp, &sp->maps[i]))
+			map_drop(t->e, sp, &sp->maps[i]);
 		else
-			map_drop(t->e, sp, m);
+			i++;
+		if (local_only)
+			i = next_local(sp, i);
 	}
 	sp->stale = false;
 }

@@ -49,6 +49,7 @@ struct space {
 	unsigned slot_count;
 	struct map *maps;
 	unsigned map_count, map_max;
+	u64 local[KERNEL_MAPS / 64]; /* bit n: map n is there, not global */
 	unsigned pieces; /* maps and splits */
 	/* See window_tick(). */
 	u64 faults, fills; /* at the last tick */
