@@ -168,6 +168,7 @@ static struct map map_for(const struct tcpu *t, gva_t va,
 			     .bytes = (u32)bytes,
 			     .write = w->writable && w->dirty,
 			     .global = w->global,
+			     .asids = (u8)BIT(t->asid_now),
 			     .large = w->page_bytes > PAGE_SIZE };
 }
 
@@ -251,6 +252,7 @@ static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
 	    w.page_bytes < m->bytes)
 		return false;
 	m->global = w.global;
+	m->asids |= (u8)BIT(t->asid_now);
 	note_local(sp, (unsigned)(m - sp->maps));
 	m->large = w.page_bytes > PAGE_SIZE;
 	if (m->write && !(w.writable && w.dirty)) {
@@ -274,6 +276,29 @@ void space_check(struct tcpu *t, struct space *sp, bool local_only)
 			i = next_local(sp, i);
 	}
 	sp->stale = false;
+}
+
+void space_check_unseen(struct tcpu *t, struct space *sp)
+{
+	unsigned i = next_local(sp, 0);
+
+	while (i < sp->map_count) {
+		struct map *m = &sp->maps[i];
+
+		if ((m->asids & BIT(t->asid_now)) || map_check(t, sp, m))
+			i++;
+		else
+			map_drop(t, sp, m);
+		i = next_local(sp, i);
+	}
+}
+
+void space_forget_asid(struct space *sp, unsigned n)
+{
+	unsigned i = next_local(sp, 0);
+
+	for (; i < sp->map_count; i = next_local(sp, i + 1))
+		sp->maps[i].asids &= (u8)~BIT(n);
 }
 
 /* All of a large page goes by any of its addresses. */
@@ -310,6 +335,7 @@ static bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m,
 	    host_window_protect(slot_host(sp, m->va), m->bytes, true))
 		return false;
 	m->write = true;
+	m->asids = (u8)BIT(t->asid_now);
 	protect_code(t, sp, m);
 	return true;
 }
