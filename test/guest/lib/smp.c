@@ -74,11 +74,8 @@ static bool woken(struct regs *r)
 	return true;
 }
 
-/*
- * Spins, then halts until *p is v; false if it never is. PAIRS: wake(), so
- * that either this sees v or that sees us asleep.
- */
-static bool sleep_until(const unsigned *p, unsigned v)
+/* PAIRS: wake(); either this sees v or that sees us asleep. */
+bool await(const volatile unsigned *p, unsigned v)
 {
 	struct cpu *c = this_cpu();
 	u64 end = rdtsc() + PATIENCE;
@@ -98,7 +95,7 @@ static bool sleep_until(const unsigned *p, unsigned v)
 	return true;
 }
 
-static void wake(unsigned cpu)
+void wake(unsigned cpu)
 {
 	mfence();
 	if (__atomic_load_n(&cpu_area(cpu)->asleep, __ATOMIC_SEQ_CST))
@@ -114,7 +111,7 @@ void barrier(void)
 		STORE(&barrier_round, round + 1);
 		for (unsigned i = 0; i < taking_part; i++)
 			wake(i);
-	} else if (!sleep_until(&barrier_round, round + 1)) {
+	} else if (!await(&barrier_round, round + 1)) {
 		bail("cpu %u: alone in a barrier", this_cpu()->index);
 	}
 }
@@ -169,7 +166,7 @@ void cpu_wait(unsigned cpu)
 {
 	struct cpu *c = cpu_area(cpu);
 
-	if (!sleep_until(&c->job_done, c->job_wanted))
+	if (!await(&c->job_done, c->job_wanted))
 		bail("cpu %u does not end its job", cpu);
 }
 
