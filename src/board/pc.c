@@ -16,6 +16,7 @@
 
 _Static_assert(VM_MAX_CPUS <= APIC_BUS_CPUS, "each has a local APIC");
 _Static_assert(VM_MAX_CPUS <= KVMCLOCK_CPUS, "each has a clock");
+_Static_assert(VM_MAX_CPUS <= KVM_PV_CPUS, "each has its stolen time");
 
 /* EAX of leaf 0x40000001: no port needs a delay after it. */
 #define KVM_FEATURE_NOP_IO_DELAY BIT(1)
@@ -139,6 +140,7 @@ static int add_lapics(struct pc *pc, struct err *e)
 			.bus = &pc->apic_bus,
 			.id = i,
 			.bsp = i == 0,
+			.mem = &vm->mem,
 			.clock = &v->clock,
 			.tsc_hz = vm->cpuid.tsc_hz,
 			.phys_bits = vm->cpuid.phys_bits,
@@ -184,6 +186,60 @@ static void add_interrupt_controllers(struct pc *pc)
 	ioapic_init(&pc->ioapic, &ioapic);
 	vm_add_device(vm, &pc->pic.dev, &pic_class, "pic");
 	pic_init(&pc->pic, &pic);
+}
+
+/* --- what KVM's guests are offered --- */
+
+static void unhalt(void *ctx, unsigned cpu)
+{
+	struct vm *vm = ctx;
+
+	vcpu_unhalt(vm->cpus[cpu]);
+}
+
+static void flush_tlb(struct vcpu *v)
+{
+	v->stats.lazy_flushes++;
+	vcpu_request(v, VCPU_REQ_FLUSH);
+}
+
+static void add_kvm(struct pc *pc)
+{
+	struct vm *vm = pc->vm;
+	const struct kvmclock_wiring clock = {
+		.mem = &vm->mem,
+		.clock = &vm->clock,
+		.tsc_hz = vm->cpuid.tsc_hz,
+	};
+	const struct kvm_pv_wiring pv = {
+		.mem = &vm->mem,
+		.bus = &pc->apic_bus,
+		.cpus = vm->cpu_count,
+		.delay_ns = host_thread_delay_ns() != ~0ull ?
+				    host_thread_delay_ns :
+				    NULL,
+		.unhalt = unhalt,
+		.flush_tlb = flush_tlb,
+		.ctx = vm,
+	};
+
+	vm_add_device(vm, &pc->kvmclock.dev, &kvmclock_class, "kvmclock");
+	kvmclock_init(&pc->kvmclock, &clock);
+	for (unsigned i = 0; i < ARRAY_SIZE(pc->kvmclock.msrs); i++)
+		vm_add_msrs(vm, &pc->kvmclock.msrs[i]);
+	vm->tsc_changed = tsc_changed;
+	vm->tsc_changed_ctx = pc;
+
+	vm_add_device(vm, &pc->kvm_pv.dev, &kvm_pv_class, "kvm_pv");
+	kvm_pv_init(&pc->kvm_pv, &pv);
+	vm_add_msrs(vm, &pc->kvm_pv.msrs);
+	vm_add_hypercalls(vm, &pc->kvm_pv.calls);
+	for (unsigned i = 0; i < vm->cpu_count; i++) {
+		vm->cpus[i]->watch = &kvm_pv_watch_ops;
+		vm->cpus[i]->watch_dev = &pc->kvm_pv;
+	}
+	vm->cpuid.kvm_features |= KVMCLOCK_FEATURES | KVM_FEATURE_NOP_IO_DELAY |
+				  kvm_pv_features(&pc->kvm_pv);
 }
 
 /* --- how a machine ends --- */
@@ -240,11 +296,6 @@ static void add_clocks(struct pc *pc)
 		.poweroff = poweroff,
 		.poweroff_ctx = vm,
 	};
-	const struct kvmclock_wiring kvm = {
-		.mem = &vm->mem,
-		.clock = &vm->clock,
-		.tsc_hz = vm->cpuid.tsc_hz,
-	};
 
 	vm_add_device(vm, &pc->pit.dev, &pit_class, "pit");
 	pit_init(&pc->pit, &pit);
@@ -253,13 +304,6 @@ static void add_clocks(struct pc *pc)
 	pc_cmos_fill(&pc->rtc, &vm->mem, vm->cpu_count);
 	vm_add_device(vm, &pc->acpi_pm.dev, &acpi_pm_class, "acpi_pm");
 	acpi_pm_init(&pc->acpi_pm, &acpi);
-	vm_add_device(vm, &pc->kvmclock.dev, &kvmclock_class, "kvmclock");
-	kvmclock_init(&pc->kvmclock, &kvm);
-	vm->tsc_changed = tsc_changed;
-	vm->tsc_changed_ctx = pc;
-	vm->cpuid.kvm_features |= KVMCLOCK_FEATURES | KVM_FEATURE_NOP_IO_DELAY;
-	for (unsigned i = 0; i < ARRAY_SIZE(pc->kvmclock.msrs); i++)
-		vm_add_msrs(vm, &pc->kvmclock.msrs[i]);
 }
 
 static void add_ports(struct pc *pc, const struct pc_config *c)
@@ -417,6 +461,7 @@ int pc_init(struct pc *pc, struct vm *vm, const struct pc_config *c,
 		return err;
 	add_interrupt_controllers(pc);
 	add_clocks(pc);
+	add_kvm(pc);
 	add_ports(pc, c);
 	err = add_chip_set(pc, e);
 	if (!err)

@@ -95,7 +95,7 @@ static bool extint_waits(const struct lapic *l)
 	       (!(lint0 & LVT_MASKED) && LVT_MODE(lint0) == APIC_EXTINT);
 }
 
-void lapic_update(struct lapic *l)
+static void request_what_waits(struct lapic *l)
 {
 	/* ORDER: first cleared, then looked: see lapic.h. */
 	l->w.clear(l->w.cpu, VCPU_REQ_INTR);
@@ -103,18 +103,46 @@ void lapic_update(struct lapic *l)
 		l->w.request(l->w.cpu, VCPU_REQ_INTR);
 }
 
+/* SDM 3A 10.8.5 "Signaling Interrupt Servicing Completion" */
+static void end_highest(struct lapic *l)
+{
+	int vector = bit_highest(l->isr);
+
+	if (vector < 0)
+		return;
+	own_bit_clear(l->isr, (u8)vector);
+	if (bit_test(l->tmr, (u8)vector) && l->w.bus->w.eoi)
+		l->w.bus->w.eoi(l->w.bus->w.eoi_dev, (u8)vector);
+}
+
+void lapic_settle(struct lapic *l)
+{
+	if (l->pv_eoi_offered && lapic_pv_eoi_taken(l))
+		end_highest(l);
+}
+
+void lapic_update(struct lapic *l)
+{
+	lapic_settle(l);
+	request_what_waits(l);
+}
+
 static int lapic_ack(void *dev)
 {
 	struct lapic *l = dev;
-	int vector = next_vector(l);
+	int vector;
 
+	lapic_settle(l);
+	vector = next_vector(l);
 	if (vector >= 0) {
 		bit_clear(l->irr, (u8)vector);
 		own_bit_set(l->isr, (u8)vector);
+		if (bit_highest(l->irr) < 0 && !bit_test(l->tmr, (u8)vector))
+			lapic_pv_eoi_offer(l);
 	} else if (extint_waits(l)) {
 		vector = l->w.extint(l->w.pic);
 	}
-	lapic_update(l);
+	request_what_waits(l);
 	return vector;
 }
 
@@ -134,17 +162,11 @@ static void lapic_set_tpr(void *dev, u8 tpr)
 const struct intr_ops lapic_intr_ops = { lapic_ack, lapic_get_tpr,
 					 lapic_set_tpr };
 
-/* SDM 3A 10.8.5 "Signaling Interrupt Servicing Completion" */
 void lapic_eoi(struct lapic *l)
 {
-	int vector = bit_highest(l->isr);
-
-	if (vector < 0)
-		return;
-	own_bit_clear(l->isr, (u8)vector);
-	if (bit_test(l->tmr, (u8)vector) && l->w.bus->w.eoi)
-		l->w.bus->w.eoi(l->w.bus->w.eoi_dev, (u8)vector);
-	lapic_update(l);
+	lapic_settle(l);
+	end_highest(l);
+	request_what_waits(l);
 }
 
 /* --- what arrives --- */
@@ -273,6 +295,8 @@ bool lapic_accept(struct lapic *l, const struct apic_msg *m)
 
 void lapic_clear(struct lapic *l)
 {
+	l->pv_eoi_msr = 0;
+	l->pv_eoi_offered = false;
 	SHARED_SET(l->svr, 0xff);
 	for (unsigned i = 0; i < 8; i++) {
 		SHARED_SET(l->isr[i], 0);
@@ -328,6 +352,9 @@ static int lapic_loaded(struct device *d)
 	/* Vectors 0 to 15 cannot be accepted. */
 	if ((l->isr[0] | l->irr[0] | l->tmr[0]) & 0xffff)
 		return -EINVAL;
+	if ((l->pv_eoi_msr & 2) ||
+	    (l->pv_eoi_offered && !(l->pv_eoi_msr & 1)))
+		return -EINVAL;
 	if ((l->svr & ~SVR_WRITABLE) || (l->timer_divide & ~0xb))
 		return -EINVAL;
 	for (unsigned i = 0; i < LVT_COUNT; i++)
@@ -374,6 +401,8 @@ static const struct field lapic_fields[] = {
 	FIELD(struct lapic, timer_start_ns, FIELD_U64, 1),
 	FIELD(struct lapic, deadline_tsc, FIELD_U64, 1),
 	FIELD(struct lapic, timer, FIELD_TIMER, 1),
+	FIELD(struct lapic, pv_eoi_msr, FIELD_U64, 1),
+	FIELD(struct lapic, pv_eoi_offered, FIELD_BOOL, 1),
 	FIELD_END,
 };
 

@@ -22,6 +22,7 @@
 #include "dev/apic_msg.h"
 #include "vm/clock.h"
 #include "vm/device.h"
+#include "vm/gmem.h"
 #include "vm/vcpu.h"
 
 /* The timer's input: a nanosecond a tick, so that nobody has to convert. */
@@ -36,6 +37,7 @@ struct lapic_wiring {
 	struct apic_bus *bus;
 	unsigned id;
 	bool bsp;
+	struct gmem *mem;
 	struct clock *clock; /* the processor's */
 	u64 tsc_hz;
 	unsigned phys_bits; /* what IA32_APIC_BASE may hold */
@@ -73,6 +75,9 @@ struct lapic {
 	u64 timer_start_ns; /* VM time when the count began */
 	u64 deadline_tsc; /* 0: not armed */
 	struct timer timer;
+
+	u64 pv_eoi_msr; /* address and enable bit */
+	bool pv_eoi_offered; /* for the interrupt last delivered */
 };
 
 extern const struct device_class lapic_class;
@@ -97,6 +102,8 @@ bool lapic_accept(struct lapic *l, const struct apic_msg *m);
 /* --- on the processor's thread --- */
 
 void lapic_tsc_changed(struct lapic *l);
+/* KVM's MSR for the end of interrupts; false: #GP. */
+bool lapic_set_pv_eoi(struct lapic *l, u64 v);
 u64 lapic_mmio_read(struct lapic *l, u64 offset);
 void lapic_mmio_write(struct lapic *l, u64 offset, u32 v);
 bool lapic_msr_read(struct lapic *l, u32 msr, u64 *v);

@@ -54,13 +54,23 @@ static inline u32 lapic_x2apic_ldr(const struct lapic *l)
 
 /* Registers as after power-up or INIT; the mode stays. */
 void lapic_clear(struct lapic *l);
-/* Makes the request say whether something can be delivered. */
+/* Notices an end of interrupt that the guest left in its memory: before
+ * anybody looks at what is in service. */
+void lapic_settle(struct lapic *l);
+/* The same, and makes the request say whether something can be delivered. */
 void lapic_update(struct lapic *l);
 /* A local source fires: its LVT entry says what that means. Any thread. */
 void lapic_local(struct lapic *l, enum lapic_lvt source);
 void lapic_error(struct lapic *l, u32 esr_bit); /* any thread */
 void lapic_eoi(struct lapic *l);
 
+/* --- lapic_pv_eoi.c --- */
+/* The interrupt just delivered may be ended without the EOI register. */
+void lapic_pv_eoi_offer(struct lapic *l);
+/* Was one that had been offered ended so? The offer is over, either way. */
+bool lapic_pv_eoi_taken(struct lapic *l);
+
+/* --- lapic_timer.c --- */
 void lapic_timer_fired(void *arg, u64 now_ns);
 /* After anything of the timer's state has changed. */
 void lapic_timer_rearm(struct lapic *l);

@@ -93,6 +93,7 @@ static void send_ipi(struct lapic *l, u64 icr)
 
 static bool read_common(struct lapic *l, unsigned reg, u32 *v)
 {
+	lapic_settle(l);
 	switch (reg) {
 	case REG_VERSION:
 		*v = VERSION;

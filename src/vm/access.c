@@ -154,3 +154,18 @@ void vm_tsc_changed(struct vcpu *v)
 	vm->tsc_changed(vm->tsc_changed_ctx, v);
 	vm_unlock_as(v);
 }
+
+u64 vm_hypercall(struct vcpu *v, u64 nr, const u64 arg[4])
+{
+	const struct hypercall_range *r = v->vm->hypercalls;
+	s64 ret = VM_HYPERCALL_ENOSYS;
+
+	v->stats.hypercalls++;
+	while (r && (nr < r->first || nr > r->last))
+		r = r->next;
+	if (r)
+		ret = r->call(r->dev, v, nr, arg);
+	TRACE(CPU, "cpu%u hypercall %llu = %lld", v->index,
+	      (unsigned long long)nr, (long long)ret);
+	return (u64)ret;
+}

@@ -76,4 +76,16 @@ struct msr_range {
 	struct msr_range *next;
 };
 
+/*
+ * Hypercalls: numbers are KVM's. A handler returns what the guest finds in RAX,
+ * negative KVM errors among it; it is called without the device lock, and
+ * touches no vector registers.
+ */
+struct hypercall_range {
+	u64 first, last;
+	s64 (*call)(void *dev, struct vcpu *v, u64 nr, const u64 arg[4]);
+	void *dev;
+	struct hypercall_range *next;
+};
+
 #endif

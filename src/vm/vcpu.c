@@ -17,8 +17,19 @@ const struct stat_desc vcpu_stat_tab[] = {
 	STAT_DESC(struct vcpu_stats, pio, "port accesses"),
 	STAT_DESC(struct vcpu_stats, mmio, "memory-mapped device accesses"),
 	STAT_DESC(struct vcpu_stats, msr, "device MSR accesses"),
+	STAT_DESC(struct vcpu_stats, hypercalls, "hypercalls"),
+	STAT_DESC(struct vcpu_stats, kicks, "halts ended by a hypercall"),
+	STAT_DESC(struct vcpu_stats, lazy_flushes,
+		  "TLB flushes that waited for a sleeper"),
 };
 const size_t vcpu_stat_count = ARRAY_SIZE(vcpu_stat_tab);
+
+void vcpu_unhalt(struct vcpu *v)
+{
+	/* PAIRS: has_work() and end_halt(), after the event. */
+	__atomic_store_n(&v->unhalt, true, __ATOMIC_SEQ_CST);
+	host_event_set(&v->wake);
+}
 
 void vcpu_request(struct vcpu *v, u32 bits)
 {
@@ -36,6 +47,7 @@ static void do_init(struct vcpu *v)
 	struct vm *vm = v->vm;
 
 	vcpu_clear_request(v, VCPU_REQ_INIT);
+	__atomic_store_n(&v->unhalt, false, __ATOMIC_RELAXED);
 	TRACE(CPU, "cpu%u: INIT", v->index);
 	x86_state_reset(&v->x86, true, v->index == 0);
 	x86_cpuid_read(&vm->cpuid, &v->x86, v->index, 1, 0, &signature);
@@ -93,6 +105,15 @@ static void shut_down(struct vcpu *v)
 			v->index, (unsigned long long)v->x86.rip);
 }
 
+static void end_halt(struct vcpu *v)
+{
+	if (v->x86.activity == X86_HALTED &&
+	    __atomic_exchange_n(&v->unhalt, false, __ATOMIC_ACQ_REL)) {
+		v->x86.activity = X86_RUNNING;
+		v->stats.kicks++;
+	}
+}
+
 static void run(struct vcpu *v)
 {
 	switch (v->vm->engine->run(v)) {
@@ -102,6 +123,7 @@ static void run(struct vcpu *v)
 	case VM_EXIT_HLT:
 		v->stats.exits_hlt++;
 		vcpu_wait_for_work(v);
+		end_halt(v);
 		break;
 	case VM_EXIT_SHUTDOWN:
 		v->x86.activity = X86_SHUTDOWN;
@@ -118,6 +140,8 @@ void vcpu_thread(void *arg)
 	if (err)
 		vm_kill(v->vm, "the host gives no timer (error %d): raise its "
 			"limit of pending signals", -err);
+	if (v->watch)
+		v->watch->begins(v->watch_dev, v);
 	while (!(vcpu_requests(v) & VCPU_REQ_STOP)) {
 		do_requests(v);
 		if (v->x86.activity == X86_WAIT_SIPI ||

@@ -31,6 +31,15 @@ struct intr_ops {
 	void (*set_tpr)(void *dev, u8 tpr);
 };
 
+/* Who wants to know what a processor's thread does. Called on it, without the
+ * device lock, while no guest code runs. */
+struct watch_ops {
+	void (*begins)(void *dev, struct vcpu *v); /* a new thread */
+	void (*sleeps)(void *dev, struct vcpu *v); /* is about to */
+	void (*wakes)(void *dev, struct vcpu *v); /* before anything else */
+	void (*ticks)(void *dev, struct vcpu *v); /* timers have run */
+};
+
 /* Bits of v->request. */
 #define VCPU_REQ_INTR BIT(0) /* an interrupt waits in the APIC or PIC */
 #define VCPU_REQ_NMI BIT(1)
@@ -40,12 +49,17 @@ struct intr_ops {
 #define VCPU_REQ_STOP BIT(5) /* leave the run loop: the VM ends or pauses */
 #define VCPU_REQ_ENGINE BIT(6) /* work queued by the engine itself; left
 				* alone while the vCPU waits for SIPI */
+/* Set by the vCPU's own thread between two calls of the engine's run(), which
+ * drops all that it knows of the guest's page tables, global or of whatever
+ * PCID, before it looks at guest memory by them again. */
+#define VCPU_REQ_FLUSH BIT(7)
 
 struct vcpu_stats {
 	u64 exits_request, exits_hlt;
 	u64 sleeps, idle_ns;
 	u64 timer_runs;
 	u64 pio, mmio, msr; /* accesses that reached the buses */
+	u64 hypercalls, kicks, lazy_flushes;
 };
 
 extern const struct stat_desc vcpu_stat_tab[];
@@ -58,9 +72,13 @@ struct vcpu {
 	unsigned index; /* also the APIC id */
 	const struct intr_ops *intr;
 	void *intr_dev;
+	const struct watch_ops *watch; /* NULL: nobody */
+	void *watch_dev;
 
 	u32 request; /* atomic, VCPU_REQ_* */
 	u8 sipi_vector; /* atomic */
+	bool unhalt; /* atomic: this halt, or the next one, is over. No request:
+		      * while the guest does not halt it is nothing to do. */
 	struct host_event wake; /* for a halted vCPU */
 	struct host_thread *thread;
 
@@ -102,6 +120,9 @@ void vcpu_wait_for_work(struct vcpu *v);
  * wakes it from HLT. Any thread, signal handlers too.
  */
 void vcpu_request(struct vcpu *v, u32 bits);
+/* Ends the vCPU's halt or, if it is not in one, the next, whether interrupts
+ * are enabled or not. Any thread. */
+void vcpu_unhalt(struct vcpu *v);
 static inline void vcpu_clear_request(struct vcpu *v, u32 bits)
 {
 	__atomic_fetch_and(&v->request, ~bits, __ATOMIC_ACQ_REL);

@@ -30,6 +30,8 @@ static bool has_work(const struct vcpu *v)
 		     VCPU_REQ_STOP;
 
 	if (v->x86.activity == X86_HALTED) {
+		if (__atomic_load_n(&v->unhalt, __ATOMIC_ACQUIRE))
+			return true;
 		wanted |= VCPU_REQ_ENGINE;
 		if (v->x86.rflags & FLAG_IF)
 			wanted |= VCPU_REQ_INTR;
@@ -81,10 +83,14 @@ static void sleep_until_work(struct vcpu *v)
 	struct vm *vm = v->vm;
 
 	v->stats.sleeps++;
+	if (v->watch)
+		v->watch->sleeps(v->watch_dev, v);
 	__atomic_fetch_sub(&vm->awake, 1, __ATOMIC_RELAXED);
 	while (!has_work(v))
 		host_event_wait(&v->wake, CLOCK_NEVER);
 	__atomic_fetch_add(&vm->awake, 1, __ATOMIC_RELAXED);
+	if (v->watch)
+		v->watch->wakes(v->watch_dev, v);
 }
 
 void vcpu_wait_for_work(struct vcpu *v)

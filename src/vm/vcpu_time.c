@@ -87,6 +87,8 @@ void vcpu_run_timers(struct vcpu *v)
 		clock_run(&vm->clock);
 		vm_unlock_as(v);
 	}
+	if (v->watch)
+		v->watch->ticks(v->watch_dev, v);
 	v->in_timers = false;
 	set_alarm(v);
 }

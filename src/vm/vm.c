@@ -18,6 +18,7 @@ static u64 vcpu_alloc_bytes(const struct vm *vm)
 static void reset_cpu(struct vcpu *v, u64 host_tsc)
 {
 	vcpu_clear_request(v, ~0u);
+	v->unhalt = false;
 	v->x86.intel = v->vm->cpuid.intel;
 	x86_state_reset(&v->x86, false, v->index == 0);
 	v->x86.tsc_offset = 0 - host_tsc;
@@ -44,6 +45,11 @@ static int add_cpu(struct vm *vm, struct err *e)
 		return err_set(e, err, "engine %s cannot make processor %u",
 			       vm->engine->name, index);
 	}
+	v->stat_group = (struct stat_group){ .title = "processors",
+					     .tab = vcpu_stat_tab,
+					     .count = vcpu_stat_count,
+					     .base = &v->stats };
+	vm_add_stats(vm, &v->stat_group);
 	vm->cpus[index] = v;
 	vm->cpu_count++;
 	return 0;
@@ -280,12 +286,22 @@ void vm_add_msrs(struct vm *vm, struct msr_range *r)
 	vm->msrs = r;
 }
 
+void vm_add_hypercalls(struct vm *vm, struct hypercall_range *r)
+{
+	r->next = vm->hypercalls;
+	vm->hypercalls = r;
+}
+
 void vm_add_stats(struct vm *vm, struct stat_group *g)
 {
 	struct stat_group **at = &vm->stats;
 
 	g->next = NULL;
-	while (*at)
-		at = &(*at)->next;
+	for (; *at; at = &(*at)->next)
+		if ((*at)->tab == g->tab) {
+			g->also = (*at)->also;
+			(*at)->also = g;
+			return;
+		}
 	*at = g;
 }

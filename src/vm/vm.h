@@ -40,6 +40,7 @@ struct vm {
 	struct bus pio, mmio;
 	struct own_range own; /* comes before .mmio; set before vCPUs run */
 	struct msr_range *msrs;
+	struct hypercall_range *hypercalls;
 	struct clock clock;
 	struct device *devices;
 	struct stat_group *stats;
@@ -143,6 +144,8 @@ static inline void vm_unlock_as(struct vcpu *v)
 void vm_add_device(struct vm *vm, struct device *d,
 		   const struct device_class *cls, const char *id);
 void vm_add_msrs(struct vm *vm, struct msr_range *r);
+void vm_add_hypercalls(struct vm *vm, struct hypercall_range *r);
+/* Groups of one table are printed as one sum. */
 void vm_add_stats(struct vm *vm, struct stat_group *g);
 
 /* What engines call for guests' accesses; they take the device lock where
@@ -156,6 +159,13 @@ void vm_mmio_write(struct vcpu *v, gpa_t gpa, u64 value, unsigned bytes);
 bool vm_msr_is_own(const struct vm *vm, u32 msr);
 bool vm_msr_read(struct vcpu *v, u32 msr, u64 *value);
 bool vm_msr_write(struct vcpu *v, u32 msr, u64 value);
+/* VMCALL or VMMCALL by a guest's kernel: what RAX becomes. May be called with
+ * guest vector registers live. The caller has seen to the operand size (32 bits
+ * outside of 64-bit mode) and to the CPL, by VM_HYPERCALL_EPERM. */
+u64 vm_hypercall(struct vcpu *v, u64 nr, const u64 arg[4]);
+#define VM_HYPERCALL_EPERM (-1)
+#define VM_HYPERCALL_ENOSYS (-1000)
+
 /* The guest has written v->x86.tsc_offset, by IA32_TSC or IA32_TSC_ADJUST. */
 void vm_tsc_changed(struct vcpu *v);
 

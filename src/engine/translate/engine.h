@@ -50,6 +50,7 @@ struct code_page {
 	gva_t va; /* where a kernel runs it, if .kernel */
 	bool kernel;
 	bool aliased; /* ... in several places */
+	u8 moves; /* how often that place has changed */
 };
 
 #define BLOCK_HASH_BITS 16
@@ -109,6 +110,7 @@ struct engine {
 	u32 random;
 
 	struct list far; /* struct block_exit that are chained to other pages */
+	struct list far_refused; /* ... that could not be */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 	u64 watches; /* counts code pages that were begun */
@@ -119,7 +121,6 @@ struct engine {
 
 	bool fast_pext;
 	bool shifts_overwrite_flags; /* see insn_flags in trans.c */
-	struct stat_group stat_group, class_group;
 	struct trans *trans; /* working memory of the translation under way */
 };
 
@@ -176,6 +177,10 @@ void link_far_break(struct engine *e);
 /* Generations of jump caches begin anew: guards for old ones must go. The
  * same. */
 void link_guards_break(struct engine *e);
+/* What could not be chained to other pages is tried anew. The same. */
+void link_far_retry(struct engine *e);
+/* Kernel code at @gpa is about to be looked up, to run at @va. */
+void link_place(struct tcpu *t, gpa_t gpa, gva_t va);
 /* @b is about to run at t->code_base. */
 void link_entered(struct tcpu *t, struct block *b);
 /* Makes the block's entries lead out of it. */
@@ -199,6 +204,9 @@ void smc_settle(struct tcpu *t, const struct watch *w);
 void smc_track(struct tcpu *t, struct block *b);
 void smc_forget(struct engine *e, struct block *b);
 void smc_drop(struct engine *e, struct block *b);
+/* All blocks of a page that has some. It keeps its struct code_page, for
+ * another one is about to be translated there. */
+void smc_drop_page(struct engine *e, gpa_t gpa);
 /* [gpa, gpa + len) has been written: drops blocks that it overlaps; returns
  * how many. Takes the lock; any thread. */
 unsigned smc_written(struct engine *e, gpa_t gpa, u64 len);

@@ -140,6 +140,8 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 	}
 	*global = t->itlb[(lin >> PAGE_SHIFT) % ITLB_ENTRIES].global;
 	engine_lock(e);
+	if (!(t->key & KEY_USER))
+		link_place(t, gpa, lin);
 	b = table_find(e, gpa, t->key);
 	if (b && b->gpa2 == ~0ull)
 		return b;
@@ -438,6 +440,10 @@ static bool attend(struct tcpu *t, enum vm_exit *why)
 	quiesce_park(t);
 	quiesce_unpark(t);
 	req = vcpu_requests(&t->v);
+	if (req & VCPU_REQ_FLUSH) {
+		vcpu_clear_request(&t->v, VCPU_REQ_FLUSH);
+		tlb_flush_all(t);
+	}
 	if (t->fault_pending) {
 		t->fault_pending = false;
 		fault_deliver(t, &t->fault);

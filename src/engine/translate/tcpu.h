@@ -215,6 +215,7 @@ struct tcpu {
 
 	struct x86_mem mem; /* how src/x86 reaches this vCPU's memory */
 	struct tstats stats;
+	struct stat_group stat_group, class_group;
 
 	struct tlb tlb[MMU_COUNT];
 	struct jc_entry jc[JC_COUNT][JC_ENTRIES];

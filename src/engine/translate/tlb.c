@@ -61,6 +61,7 @@ void tlb_flush_all(struct tcpu *t)
 	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
 		t->itlb[i].va = 1;
 	jc_flush_all(t);
+	link_far_retry(t->e);
 	window_flush_all(t);
 	t->stats.tlb_flushes_all++;
 }

@@ -26,6 +26,12 @@ unsigned scaled(unsigned n)
 	return n * scale < 100 ? 1 : n * scale / 100;
 }
 
+unsigned shared(unsigned n)
+{
+	n = scaled(n) * 2 / smp_cpus;
+	return n ? n : 1;
+}
+
 /* --- waiting --- */
 
 #define WAIT_WHILE(condition)                                                  \

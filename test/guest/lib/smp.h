@@ -67,8 +67,12 @@ static inline void mfence(void)
 	asm volatile("mfence" ::: "memory");
 }
 
-/* A loop count, longer by scale= on the command line (per cent). */
+/*
+ * A loop count, longer by scale= on the command line (per cent); and one for
+ * each of the processors that makes the work of all that of two.
+ */
 unsigned scaled(unsigned n);
+unsigned shared(unsigned n);
 
 /* Simple random numbers, the same in every run. */
 struct random { u64 state; };
