@@ -46,8 +46,22 @@ static void entry_clear(struct tlb *tlb, unsigned i)
 	tlb->large[i / 64] &= ~BIT64(i % 64);
 }
 
+static void itlb_clear(struct tcpu *t)
+{
+	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
+		t->itlb[i].va = 1;
+}
+
+void tlb_forget_code(struct tcpu *t)
+{
+	itlb_clear(t);
+	kcode_forget(t);
+}
+
 void tlb_flush_all(struct tcpu *t)
 {
+	bool same;
+
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
 		struct tlb *tlb = &t->tlb[m];
 
@@ -58,11 +72,13 @@ void tlb_flush_all(struct tcpu *t)
 		tlb->any_large_local = false;
 		entry_clear(tlb, 0);
 	}
-	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
-		t->itlb[i].va = 1;
+	itlb_clear(t);
 	asid_forget_all(t);
 	t->asid[t->asid_now].cr3 = t->cr3;
-	jc_flush_all(t);
+	same = kcode_is_same(t);
+	if (!same)
+		kcode_forget(t);
+	jc_flush_all(t, same);
 	link_far_retry(t->e);
 	window_flush_all(t);
 	t->stats.tlb_flushes_all++;
@@ -324,6 +340,8 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 	it->gpa = w.gpa & PAGE_MASK;
 	it->user = user;
 	it->global = w.global;
+	if (!user)
+		kcode_note(t, va, &w);
 	if (!w.global)
 		t->itlb_local[(it - t->itlb) / 64] |= BIT64((it - t->itlb) % 64);
 	*gpa = w.gpa;
