@@ -321,6 +321,7 @@ void jc_clear(struct tcpu *t);
 /* @but_kernel: what is mapped there is as it was. */
 void jc_flush_all(struct tcpu *t, bool but_kernel);
 void jc_flush_local(struct tcpu *t);
+void jc_flush_users(struct tcpu *t);
 void jc_flush_page(struct tcpu *t, gva_t va);
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
 /* The block for @va is entered without an entry of its own: its page counts

@@ -156,6 +156,13 @@ void jc_flush_all(struct tcpu *t, bool but_kernel)
 			jc_flush(t, i);
 }
 
+void jc_flush_users(struct tcpu *t)
+{
+	for (unsigned i = 0; i < JC_COUNT; i++)
+		if (is_users(i))
+			jc_flush(t, i);
+}
+
 void jc_flush_local(struct tcpu *t)
 {
 	for (unsigned i = 0; i < JC_COUNT; i++) {

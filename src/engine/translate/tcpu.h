@@ -247,6 +247,10 @@ struct tcpu {
 	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
 	struct itlb_entry itlb[ITLB_ENTRIES];
 	struct kcode kcode;
+	struct {
+		bool any;
+		gva_t first, last; /* large pages of users' code lie there */
+	} large_code;
 	u64 itlb_local[ITLB_ENTRIES / 64];
 	u64 jc_bloom_memory[JC_COUNT * (ASIDS + 1)][JC_BLOOM_BITS / 64];
 	u8 *shadow_memory;
