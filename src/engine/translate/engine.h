@@ -179,8 +179,9 @@ void link_far_break(struct engine *e);
 void link_guards_break(struct engine *e);
 /* What could not be chained to other pages is tried anew. The same. */
 void link_far_retry(struct engine *e);
-/* Kernel code at @gpa is about to be looked up, to run at @va. */
-void link_place(struct tcpu *t, gpa_t gpa, gva_t va);
+/* Kernel code at @gpa is about to run at @va. True: that is new, and blocks of
+ * its page are gone. */
+bool link_place(struct tcpu *t, gpa_t gpa, gva_t va);
 /* @b is about to run at t->code_base. */
 void link_entered(struct tcpu *t, struct block *b);
 /* Makes the block's entries lead out of it. */
@@ -287,9 +288,18 @@ bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 
 void tlb_drop_local(struct tcpu *t);
+void tlb_forget_code(struct tcpu *t);
 /* Local entries go into @a, or come back from it. */
 void tlb_keep(struct tcpu *t, struct asid *a);
 void tlb_bring(struct tcpu *t, struct asid *a);
+
+/* --- kcode.c --- where the kernel's code is mapped */
+struct x86_walk;
+void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w);
+void kcode_forget(struct tcpu *t);
+/* Is it mapped now as it was noted? All of it; or what INVLPG drops. */
+bool kcode_is_same(struct tcpu *t);
+bool kcode_is_same_at(struct tcpu *t, gva_t va);
 
 /* --- asid.c --- address spaces that are not current */
 /* CR3 becomes @to. @keep: what is cached of its PCID stays good. */
@@ -308,8 +318,10 @@ void jc_flush(struct tcpu *t, unsigned n);
 void jc_init(struct tcpu *t);
 /* Before code is overwritten; @t runs none. */
 void jc_clear(struct tcpu *t);
-void jc_flush_all(struct tcpu *t);
+/* @but_kernel: what is mapped there is as it was. */
+void jc_flush_all(struct tcpu *t, bool but_kernel);
 void jc_flush_local(struct tcpu *t);
+void jc_flush_users(struct tcpu *t);
 void jc_flush_page(struct tcpu *t, gva_t va);
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
 /* The block for @va is entered without an entry of its own: its page counts

@@ -193,20 +193,21 @@ static void far_break(struct engine *e, struct block *b)
  */
 #define MOVES_MAX 4
 
-void link_place(struct tcpu *t, gpa_t gpa, gva_t va)
+bool link_place(struct tcpu *t, gpa_t gpa, gva_t va)
 {
 	const struct gmem *m = &t->e->vm->mem;
 	struct code_page *p;
 
 	if (!gmem_hva(m, gpa, 1))
-		return;
+		return false;
 	p = t->e->pages[gmem_page_index(m, gpa)];
 	if (likely(!p || !p->kernel || p->va == (va & PAGE_MASK)) ||
 	    p->moves == MOVES_MAX)
-		return;
+		return false;
 	p->moves++;
 	p->kernel = false;
 	smc_drop_page(t->e, gpa);
+	return true;
 }
 
 void link_entered(struct tcpu *t, struct block *b)
