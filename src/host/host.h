@@ -85,6 +85,7 @@ static inline u64 host_tsc(void)
 
 /* --- processor --- */
 void host_cpuid(u32 leaf, u32 subleaf, struct x86_cpuid_regs *r);
+/* How many of them we may keep busy. */
 unsigned host_cpu_count(void);
 /* The gs base of the calling thread, through which generated code reaches
  * its virtual CPU. */
@@ -95,6 +96,9 @@ struct host_thread;
 int host_thread_create(struct host_thread **t, const char *name,
 		       void (*fn)(void *), void *arg) MUST_CHECK;
 void host_thread_join(struct host_thread *t); /* and frees it; NULL is fine */
+/* How long the calling thread has waited for a processor although it could
+ * run, since it began; ~0 if the host does not say. */
+u64 host_thread_delay_ns(void);
 
 struct host_mutex {
 	_Alignas(16) u8 opaque[48];

@@ -28,7 +28,8 @@ struct block_exit {
 	u8 *unlinked; /* where it jumps when not chained */
 	u8 *lookup; /* far: where it jumps when it cannot be chained */
 	union {
-		struct list far_link; /* far, of a kernel: in engine.far */
+		/* Far, of a kernel: in engine.far or .far_refused. */
+		struct list far_link;
 		/* Far, of a user: the way by which it is chained. */
 		u8 *guard;
 	};
@@ -40,6 +41,8 @@ struct block_exit {
 	bool guarded; /* ... of a user */
 	bool guard_used;
 	u32 guard_since; /* engine.grace when it was left alone */
+	bool waits; /* ... of a kernel: looks its target up, for now */
+	u8 refused; /* how often it came to that */
 	/* Offsets in the guard of what is patched there. */
 	u8 guard_tag, guard_base, guard_jump;
 };

@@ -50,6 +50,7 @@ struct code_page {
 	gva_t va; /* where a kernel runs it, if .kernel */
 	bool kernel;
 	bool aliased; /* ... in several places */
+	u8 moves; /* how often that place has changed */
 };
 
 #define BLOCK_HASH_BITS 16
@@ -109,6 +110,7 @@ struct engine {
 	u32 random;
 
 	struct list far; /* struct block_exit that are chained to other pages */
+	struct list far_refused; /* ... that could not be */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 	u64 watches; /* counts code pages that were begun */
@@ -119,7 +121,6 @@ struct engine {
 
 	bool fast_pext;
 	bool shifts_overwrite_flags; /* see insn_flags in trans.c */
-	struct stat_group stat_group, class_group;
 	struct trans *trans; /* working memory of the translation under way */
 };
 
@@ -176,6 +177,10 @@ void link_far_break(struct engine *e);
 /* Generations of jump caches begin anew: guards for old ones must go. The
  * same. */
 void link_guards_break(struct engine *e);
+/* What could not be chained to other pages is tried anew. The same. */
+void link_far_retry(struct engine *e);
+/* Kernel code at @gpa is about to be looked up, to run at @va. */
+void link_place(struct tcpu *t, gpa_t gpa, gva_t va);
 /* @b is about to run at t->code_base. */
 void link_entered(struct tcpu *t, struct block *b);
 /* Makes the block's entries lead out of it. */
@@ -199,6 +204,9 @@ void smc_settle(struct tcpu *t, const struct watch *w);
 void smc_track(struct tcpu *t, struct block *b);
 void smc_forget(struct engine *e, struct block *b);
 void smc_drop(struct engine *e, struct block *b);
+/* All blocks of a page that has some. It keeps its struct code_page, for
+ * another one is about to be translated there. */
+void smc_drop_page(struct engine *e, gpa_t gpa);
 /* [gpa, gpa + len) has been written: drops blocks that it overlaps; returns
  * how many. Takes the lock; any thread. */
 unsigned smc_written(struct engine *e, gpa_t gpa, u64 len);
@@ -259,7 +267,9 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 
 /* --- tlb.c --- */
 void tlb_flush_all(struct tcpu *t);
+/* Of all that is not global, or of that which is of the current PCID. */
 void tlb_flush_local(struct tcpu *t);
+void tlb_flush_pcid(struct tcpu *t);
 /* CR3 has changed; @keep: nothing of its PCID is to be dropped. */
 void tlb_switch(struct tcpu *t, bool keep);
 void tlb_flush_page(struct tcpu *t, gva_t va);
@@ -276,6 +286,20 @@ bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
 /* Physical address of the code at @va, or -1 and a fault. */
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 
+void tlb_drop_local(struct tcpu *t);
+/* Local entries go into @a, or come back from it. */
+void tlb_keep(struct tcpu *t, struct asid *a);
+void tlb_bring(struct tcpu *t, struct asid *a);
+
+/* --- asid.c --- address spaces that are not current */
+/* CR3 becomes @to. @keep: what is cached of its PCID stays good. */
+void asid_switch(struct tcpu *t, u64 to, bool keep);
+/* What is cached of them is not good any more. */
+void asid_forget_all(struct tcpu *t);
+void asid_forget_pcid(struct tcpu *t, u64 pcid);
+/* ... of those that have the current one's PCID. */
+void asid_forget_twins(struct tcpu *t);
+
 /* --- jc.c --- jump caches */
 /* Where the block for @va is entered, or 0; sets t->code_base. */
 u64 jc_find(struct tcpu *t, gva_t va);
@@ -291,11 +315,10 @@ void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
 /* The block for @va is entered without an entry of its own: its page counts
  * as one that the jump cache, and the shadow stack, know. */
 void jc_note(struct tcpu *t, gva_t va, bool global);
-/* CR3 becomes @to, with all that follows from it. @keep: what is cached of
- * its PCID stays good. */
-void jc_switch(struct tcpu *t, u64 to, bool keep);
-/* INVPCID, for a PCID that is not the current one. */
-void jc_forget_pcid(struct tcpu *t, u64 pcid);
+/* What is cached of local pages goes into @a, or comes back from it. */
+void jc_keep(struct tcpu *t, struct asid *a);
+void jc_bring(struct tcpu *t, struct asid *a);
+void jc_forget(struct asid *a);
 /* MIRRORS: flow_find(), flow_find_host(). A tag is the address plus the
  * generation, and so generations do not displace each other. */
 #define JC_HASH_1 32

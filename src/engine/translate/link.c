@@ -9,6 +9,8 @@
  * is global, as long as nothing of the kernel is flushed (jc.c); from a page
  * that runs at one virtual address, else the same jump leads to several. The
  * target's far entry sets code_base, to the address it was translated at.
+ * What cannot be chained is tried again after everything was flushed: a kernel
+ * switches global pages off for a moment, to change its MTRRs for instance.
  *
  * In user code in windows, where mappings change with every process, by way of
  * a guard: it compares code_base and the generation of the jump cache, so that
@@ -51,6 +53,25 @@ static void unlink_exit(struct engine *e, struct block_exit *x)
 	x->to = NULL;
 }
 
+/* To look its target up each time, from now on or until link_far_retry(). */
+#define REFUSED_MAX 16
+
+static void far_refuse(struct tcpu *t, struct block_exit *x)
+{
+	patch_rel32(t->e, x->patch, x->lookup);
+	if (++x->refused < REFUSED_MAX) {
+		x->waits = true;
+		list_add_tail(&t->e->far_refused, &x->far_link);
+	}
+}
+
+static void far_allow(struct engine *e, struct block_exit *x)
+{
+	patch_rel32(e, x->patch, x->unlinked);
+	list_del(&x->far_link);
+	x->waits = false;
+}
+
 static struct code_page *page_of(const struct engine *e, const struct block *b)
 {
 	return e->pages[gmem_page_index(&e->vm->mem, b->gpa)];
@@ -73,11 +94,11 @@ void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 	struct block *from = x->from;
 	gva_t target = (t->code_base + (u64)(s64)x->target) & PAGE_MASK;
 
-	if (x->to || t->e->options.no_chaining)
+	if (x->to || x->waits || t->e->options.no_chaining)
 		return;
 	if (!to || !maps_now(t, target, to->gpa & PAGE_MASK) || !to->has_far || to->va != target || to->gpa2 != ~0ull ||
 	    t->code_base != from->va || page_of(t->e, from)->aliased) {
-		patch_rel32(t->e, x->patch, x->lookup);
+		far_refuse(t, x);
 		return;
 	}
 	x->to = to;
@@ -147,11 +168,44 @@ void link_guards_break(struct engine *e)
 	engine_unlock(e);
 }
 
+void link_far_retry(struct engine *e)
+{
+	struct list *p, *tmp;
+
+	engine_lock(e);
+	list_for_each_safe(p, tmp, &e->far_refused)
+		far_allow(e, container_of(p, struct block_exit, far_link));
+	engine_unlock(e);
+}
+
 static void far_break(struct engine *e, struct block *b)
 {
 	for (unsigned i = 0; i < b->exit_count; i++)
 		if (b->exits[i].to && b->exits[i].far)
 			unlink_exit(e, &b->exits[i]);
+}
+
+/*
+ * Early on a kernel runs where it was loaded, and then elsewhere. Blocks from
+ * before go, for they would never be chained to other pages. If a page comes
+ * and goes, it really is in several places.
+ */
+#define MOVES_MAX 4
+
+void link_place(struct tcpu *t, gpa_t gpa, gva_t va)
+{
+	const struct gmem *m = &t->e->vm->mem;
+	struct code_page *p;
+
+	if (!gmem_hva(m, gpa, 1))
+		return;
+	p = t->e->pages[gmem_page_index(m, gpa)];
+	if (likely(!p || !p->kernel || p->va == (va & PAGE_MASK)) ||
+	    p->moves == MOVES_MAX)
+		return;
+	p->moves++;
+	p->kernel = false;
+	smc_drop_page(t->e, gpa);
 }
 
 void link_entered(struct tcpu *t, struct block *b)
@@ -177,9 +231,12 @@ void link_break(struct engine *e, struct block *b)
 {
 	struct list *p, *tmp;
 
-	for (unsigned i = 0; i < b->exit_count; i++)
+	for (unsigned i = 0; i < b->exit_count; i++) {
 		if (b->exits[i].to)
 			unlink_exit(e, &b->exits[i]);
+		else if (b->exits[i].waits)
+			far_allow(e, &b->exits[i]);
+	}
 	list_for_each_safe(p, tmp, &b->incoming)
 		unlink_exit(e, container_of(p, struct block_exit, link));
 }

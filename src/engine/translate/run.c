@@ -140,6 +140,8 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 	}
 	*global = t->itlb[(lin >> PAGE_SHIFT) % ITLB_ENTRIES].global;
 	engine_lock(e);
+	if (!(t->key & KEY_USER))
+		link_place(t, gpa, lin);
 	b = table_find(e, gpa, t->key);
 	if (b && b->gpa2 == ~0ull)
 		return b;
@@ -398,12 +400,8 @@ static bool deliver_interrupt(struct tcpu *t)
 	struct x86_fault f = { 0 };
 	int vector;
 
-	world_enter(t);
-	vm_lock(t->e->vm);
 	vcpu_clear_request(&t->v, VCPU_REQ_INTR);
 	vector = t->v.intr ? t->v.intr->ack(t->v.intr_dev) : -1;
-	vm_unlock(t->e->vm);
-	world_leave(t);
 	if (vector < 0)
 		return false;
 	f.vector = (u8)vector;
@@ -442,6 +440,10 @@ static bool attend(struct tcpu *t, enum vm_exit *why)
 	quiesce_park(t);
 	quiesce_unpark(t);
 	req = vcpu_requests(&t->v);
+	if (req & VCPU_REQ_FLUSH) {
+		vcpu_clear_request(&t->v, VCPU_REQ_FLUSH);
+		tlb_flush_all(t);
+	}
 	if (t->fault_pending) {
 		t->fault_pending = false;
 		fault_deliver(t, &t->fault);
@@ -535,6 +537,7 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->cr3 = v->x86.cr3;
 		tlb_flush_all(t);
 		t->debug = (struct debug){ 0 };
+		t->soft_once = t->exclusive_once = t->fault_pending = false;
 		t->x87.what = 0;
 		t->x87.operand = 0;
 		fastcall_update(t);

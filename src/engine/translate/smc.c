@@ -166,6 +166,18 @@ void smc_drop(struct engine *e, struct block *b)
 	stats(e)->invalidated++;
 }
 
+void smc_drop_page(struct engine *e, gpa_t gpa)
+{
+	struct code_page *page = *page_of(e, gpa);
+
+	page->count++; /* so that it stays */
+	for (unsigned line = 0; line < ARRAY_SIZE(page->parts); line++)
+		while (page->parts[line])
+			smc_drop(e, block_of(page->parts[line]));
+	page->lines = 0;
+	page->count--;
+}
+
 /* The lines of @among that parts cover which begin in lines @from to @to. */
 static u64 lines_covered(const struct code_page *page, u64 among,
 			 unsigned from, unsigned to)

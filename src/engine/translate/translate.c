@@ -117,6 +117,7 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 	list_init(&e->far);
 	host_mutex_init(&e->lock);
 	host_mutex_init(&e->exclusive_lock);
+	list_init(&e->far_refused);
 	if (o)
 		e->options = *o;
 	e->random = e->options.seed;
@@ -202,22 +203,18 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 				   .probe = cpu_probe,
 				   .read_phys = cpu_read_phys,
 				   .ctx = t };
-	if (v->index == 0) {
-		t->e->stat_group = (struct stat_group){
-			.title = "translate",
-			.tab = stat_tab,
-			.count = ARRAY_SIZE(stat_tab),
-			.base = &t->stats,
-		};
-		vm_add_stats(v->vm, &t->e->stat_group);
-		t->e->class_group = (struct stat_group){
-			.title = "instructions carried out in C, by class",
-			.tab = class_tab,
-			.count = ARRAY_SIZE(class_tab),
-			.base = t->stats.callout_by_class,
-		};
-		vm_add_stats(v->vm, &t->e->class_group);
-	}
+	t->stat_group = (struct stat_group){ .title = "translate",
+					     .tab = stat_tab,
+					     .count = ARRAY_SIZE(stat_tab),
+					     .base = &t->stats };
+	vm_add_stats(v->vm, &t->stat_group);
+	t->class_group = (struct stat_group){
+		.title = "instructions carried out in C, by class",
+		.tab = class_tab,
+		.count = ARRAY_SIZE(class_tab),
+		.base = t->stats.callout_by_class,
+	};
+	vm_add_stats(v->vm, &t->class_group);
 	return 0;
 }
 

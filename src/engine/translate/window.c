@@ -257,7 +257,13 @@ static void switch_spaces(struct tcpu *t, bool keep)
 	}
 	t->window_low = lower_half(t, t->window_low, WINDOW_KERNEL, keep);
 	if (t->window_high)
-		space_check(t, t->window_high, true);
+		space_check_unseen(t, t->window_high);
+}
+
+void window_forget_asid(struct tcpu *t, unsigned n)
+{
+	if (t->window_high)
+		space_forget_asid(t->window_high, n);
 }
 
 void window_switch(struct tcpu *t, bool keep)

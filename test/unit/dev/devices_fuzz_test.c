@@ -10,6 +10,7 @@
 #include "dev/debug_port.h"
 #include "dev/i8042.h"
 #include "dev/ioapic.h"
+#include "dev/kvm_pv.h"
 #include "dev/kvmclock.h"
 #include "dev/lapic.h"
 #include "dev/pic.h"
@@ -34,6 +35,7 @@ static struct i8042 kbc;
 static struct uart uart;
 static struct debug_port debug;
 static struct kvmclock kvm;
+static struct kvm_pv pv;
 static struct vcpu cpu[CPUS];
 static struct gmem mem;
 static struct console console;
@@ -42,6 +44,7 @@ static u64 seed;
 static struct device *const device_tab[] = {
 	&lapic[0].dev, &lapic[1].dev, &lapic[2].dev, &ioapic.dev, &pic.dev,
 	&pit.dev, &rtc.dev, &pm.dev, &kbc.dev, &uart.dev, &kvm.dev,
+	&pv.dev,
 };
 
 /* xorshift64* */
@@ -98,6 +101,21 @@ static void nothing_of(void *ctx, u32 v)
 {
 }
 
+static void nothing_at(void *ctx, unsigned n)
+{
+	if (n >= CPUS)
+		abort();
+}
+
+static void flush(struct vcpu *v)
+{
+}
+
+static u64 delay(void)
+{
+	return rnd() % 4 ? rig_host_ns / 2 : value();
+}
+
 static void swallow(struct console *c, const u8 *p, size_t n)
 {
 }
@@ -129,8 +147,7 @@ static struct irq_line line(unsigned irq)
 
 static void build(void)
 {
-	const struct apic_bus_wiring b = { &rig.mmio, 0xfee00000, ioapic_eoi,
-					   &ioapic };
+	const struct apic_bus_wiring b = { 0xfee00000, ioapic_eoi, &ioapic };
 	const struct ioapic_wiring io = { &rig.mmio, 0xfec00000,
 					  { apic_bus_send, &bus } };
 	const struct pic_wiring p = { &rig.pio, 0x20, 0xa0, 0x4d0,
@@ -153,6 +170,8 @@ static void build(void)
 	const struct debug_port_wiring d = { &rig.pio, 0xe9, 0xf4, &console,
 					     nothing_of, NULL };
 	const struct kvmclock_wiring kv = { &mem, &rig.clock, 2900000000 };
+	const struct kvm_pv_wiring p_w = { &mem, &bus, CPUS, delay,
+					   nothing_at, flush, NULL };
 
 	rig_init(&rig);
 	console.ops = &console_ops;
@@ -163,6 +182,7 @@ static void build(void)
 		const struct lapic_wiring w = { .bus = &bus,
 						.id = i,
 						.bsp = !i,
+						.mem = &mem,
 						.clock = &rig.clock,
 						.tsc_hz = 2900000000,
 						.phys_bits = 40,
@@ -196,6 +216,8 @@ static void build(void)
 	debug_port_init(&debug, &d);
 	rig_name(&kvm.dev, &kvmclock_class);
 	kvmclock_init(&kvm, &kv);
+	rig_name(&pv.dev, &kvm_pv_class);
+	kvm_pv_init(&pv, &p_w);
 }
 
 static u16 random_port(void)
@@ -214,20 +236,37 @@ static u64 random_mmio(void)
 	return 0xfee00000 + (rnd() % 0x40) * 0x10 + (rnd() % 8 ? 0 : rnd() % 9);
 }
 
+static void mmio(unsigned n, bool write, unsigned bytes)
+{
+	u64 at = random_mmio(), page = bus.page.first;
+
+	if (at >= page && write)
+		bus.page.write(&bus, &cpu[n], at - page, value(), bytes);
+	else if (at >= page)
+		bus.page.read(&bus, &cpu[n], at - page, bytes);
+	else if (write)
+		bus_write(&rig.mmio, at, value(), bytes);
+	else
+		bus_read(&rig.mmio, at, bytes);
+}
+
 static void random_msr(unsigned n)
 {
 	static const u32 msr_tab[] = { 0x1b, 0x6e0, 0x11, 0x12, 0x4b564d00,
-				       0x4b564d01 };
+				       0x4b564d01, 0x4b564d03, 0x4b564d04 };
 	u32 number = rnd() & 1 ? 0x800 + (u32)(rnd() % 0x40) :
 				 msr_tab[rnd() % ARRAY_SIZE(msr_tab)];
 	struct msr_range *const all_tab[] = { &bus.msrs[0], &bus.msrs[1],
 					      &bus.msrs[2], &kvm.msrs[0],
-					      &kvm.msrs[1] };
+					      &kvm.msrs[1], &pv.msrs };
 	u64 v = value();
 
 	/* Mostly towards x2APIC mode, or little else would be tried. */
 	if (number == 0x1b && rnd() % 4)
 		v = 0xfee00800 | (rnd() & 1) << 10;
+	/* And to memory. */
+	if (number > 0x4b564d01 && rnd() % 2)
+		v = (rnd() % (RAM + 0x100) & ~63ull) | 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(all_tab); i++) {
 		struct msr_range *r = all_tab[i];
 
@@ -244,8 +283,20 @@ static void random_step(void)
 {
 	unsigned n = (unsigned)(rnd() % CPUS), bytes = 1u << (rnd() % 3);
 
-	rig.mmio.cpu = &cpu[n];
-	switch (rnd() % 10) {
+	switch (rnd() % 12) {
+	case 10:
+		if (rnd() & 1)
+			kvm_pv_watch_ops.sleeps(&pv, &cpu[n]);
+		else
+			kvm_pv_watch_ops.wakes(&pv, &cpu[n]);
+		kvm_pv_watch_ops.ticks(&pv, &cpu[n]);
+		break;
+	case 11:
+		pv.calls.call(&pv, &cpu[n], rnd() % 12,
+			      (u64[4]){ value(), value(), value(),
+					rnd() & 1 ? rnd() & 0xff : value() });
+		mem.ram[rnd() % RAM] = (u8)rnd();
+		break;
 	case 0:
 	case 1:
 		bus_read(&rig.pio, random_port(), bytes);
@@ -256,11 +307,10 @@ static void random_step(void)
 		bus_write(&rig.pio, random_port(), value(), bytes);
 		break;
 	case 5:
-		bus_read(&rig.mmio, random_mmio(), rnd() % 8 ? 4 : bytes);
+		mmio(n, false, rnd() % 8 ? 4 : bytes);
 		break;
 	case 6:
-		bus_write(&rig.mmio, random_mmio(), value(),
-			  rnd() % 8 ? 4 : bytes);
+		mmio(n, true, rnd() % 8 ? 4 : bytes);
 		break;
 	case 7:
 		random_msr(n);
@@ -280,18 +330,23 @@ static void random_step(void)
 			     (u32)value());
 		more(&console);
 	}
-	rig.mmio.cpu = NULL;
 }
 
 /*
- * What must hold at any time: the request bit says what ack would find. Every
- * device also takes back the state that it gives.
+ * What must hold at any time: what ack would find has been requested; and once
+ * the processor has looked, nothing else has. Every device also takes back the state that it gives.
  */
 static bool is_consistent(void)
 {
 	for (unsigned i = 0; i < CPUS; i++) {
 		bool wanted = cpu[i].request & VCPU_REQ_INTR;
-		struct lapic copy = lapic[i];
+		struct lapic copy;
+
+		lapic_intr_ops.set_tpr(&lapic[i], lapic[i].tpr);
+		if (!wanted && (cpu[i].request & VCPU_REQ_INTR))
+			return false;
+		wanted = cpu[i].request & VCPU_REQ_INTR;
+		copy = lapic[i];
 		struct pic pic_copy = pic;
 
 		if ((lapic_intr_ops.ack(&lapic[i]) >= 0) != wanted)

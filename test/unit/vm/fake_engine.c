@@ -114,8 +114,9 @@ static enum vm_exit run(struct vcpu *v)
 
 		if (r & not_ours)
 			return VM_EXIT_REQUEST;
-		if (r & VCPU_REQ_ENGINE)
-			vcpu_clear_request(v, VCPU_REQ_ENGINE);
+		if (r & (VCPU_REQ_ENGINE | VCPU_REQ_FLUSH))
+			vcpu_clear_request(v, VCPU_REQ_ENGINE |
+						      VCPU_REQ_FLUSH);
 		deliver(c);
 		if (v->x86.activity == X86_HALTED)
 			return VM_EXIT_HLT;

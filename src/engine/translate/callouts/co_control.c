@@ -13,18 +13,12 @@ static bool privileged(struct tcpu *t)
 	return !(t->key & (KEY_USER | KEY_CPL12));
 }
 
-static void flush_local(struct tcpu *t)
-{
-	tlb_flush_local(t);
-	window_flush_local(t);
-}
-
 static void control_changed(struct tcpu *t, unsigned change)
 {
 	if (change & X86_CHANGE_TLB_ALL)
 		tlb_flush_all(t);
 	else if (change & X86_CHANGE_TLB)
-		flush_local(t);
+		tlb_flush_local(t);
 	/* SMAP, WP and the like are composed into entries. */
 	if ((change & X86_CHANGE_MODE) && !(change & X86_CHANGE_TLB_ALL))
 		tlb_flush_all(t);
@@ -51,13 +45,8 @@ static u64 read_cr(struct tcpu *t, unsigned n)
 static void write_cr8(struct tcpu *t, u64 v)
 {
 	t->v.x86.cr8 = v;
-	if (!t->v.intr)
-		return;
-	world_enter(t);
-	vm_lock(t->e->vm);
-	t->v.intr->set_tpr(t->v.intr_dev, (u8)(v << 4));
-	vm_unlock(t->e->vm);
-	world_leave(t);
+	if (t->v.intr)
+		t->v.intr->set_tpr(t->v.intr_dev, (u8)(v << 4));
 }
 
 static u64 read_cr8(struct tcpu *t)
@@ -66,11 +55,7 @@ static u64 read_cr8(struct tcpu *t)
 
 	if (!t->v.intr)
 		return v;
-	world_enter(t);
-	vm_lock(t->e->vm);
 	v = t->v.intr->get_tpr(t->v.intr_dev) >> 4;
-	vm_unlock(t->e->vm);
-	world_leave(t);
 	t->v.x86.cr8 = v;
 	return v;
 }
@@ -273,8 +258,7 @@ static enum callout_result co_invlpg(struct tcpu *t, struct callout *c)
 	return callout_done(t);
 }
 
-/* SDM 2 "INVPCID". Of PCIDs other than the current one, jump caches are kept
- * alone. */
+/* SDM 2 "INVPCID" */
 static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 {
 	const struct x86_state *s = callout_begin(t, c);
@@ -300,12 +284,14 @@ static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 		tlb_flush_page(t, desc[1]);
 	else if (type == 2)
 		tlb_flush_all(t);
-	else if (type == 3 || (type == 1 && desc[0] == now))
-		flush_local(t);
-	else
-		jc_forget_pcid(t, desc[0]);
-	if (type == 3 || desc[0] != now)
+	else if (type == 3)
+		tlb_flush_local(t);
+	else if (desc[0] == now)
+		tlb_flush_pcid(t);
+	else {
+		asid_forget_pcid(t, desc[0]);
 		window_flush_others(t);
+	}
 	return callout_done(t);
 }
 
@@ -332,9 +318,13 @@ static enum callout_result co_rdmsr(struct tcpu *t, struct callout *c)
 	t->stats.msrs++;
 	rc = x86_msr_read(s, &t->e->vm->cpuid, host_tsc(), msr, &v, &f);
 	if (rc == X86_MSR_UNKNOWN) {
-		world_enter(t);
+		bool own = vm_msr_is_own(t->e->vm, msr);
+
+		if (!own)
+			world_enter(t);
 		rc = vm_msr_read(&t->v, msr, &v) ? 0 : x86_gp(&f);
-		world_leave(t);
+		if (!own)
+			world_leave(t);
 	}
 	if (rc) {
 		TRACE(CPU, "rdmsr %x: #GP at %llx", msr,
@@ -362,9 +352,13 @@ static enum callout_result co_wrmsr(struct tcpu *t, struct callout *c)
 	rc = x86_msr_write(s, &t->e->vm->cpuid, host_tsc(), msr, v, &change,
 			   &f);
 	if (rc == X86_MSR_UNKNOWN) {
-		world_enter(t);
+		bool own = vm_msr_is_own(t->e->vm, msr);
+
+		if (!own)
+			world_enter(t);
 		rc = vm_msr_write(&t->v, msr, v) ? 0 : x86_gp(&f);
-		world_leave(t);
+		if (!own)
+			world_leave(t);
 	}
 	if (rc) {
 		TRACE(CPU, "wrmsr %x = %llx: #GP at %llx", msr,
@@ -372,6 +366,11 @@ static enum callout_result co_wrmsr(struct tcpu *t, struct callout *c)
 		return callout_fault(t, &f);
 	}
 	control_changed(t, change);
+	if (change & X86_CHANGE_TSC) {
+		world_enter(t);
+		vm_tsc_changed(&t->v);
+		world_leave(t);
+	}
 	fastcall_update(t);
 	return callout_done(t);
 }

@@ -56,6 +56,7 @@ bool plan_ends_polled(const struct trans *tr, const struct x86_insn *i)
 	case X86_C_IN_OUT:
 	case X86_C_INVLPG:
 	case X86_C_INVPCID:
+	case X86_C_SERIALIZE: /* what follows is fetched anew */
 		return true;
 	default:
 		return false;

@@ -196,9 +196,12 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 	if (tr->failed || !block_finish(tr))
 		goto no_memory;
 	t->stats.translate_tsc += host_tsc() - start;
-	TRACE(TRANSLATE, "block %llx va %llx key %x: %u insns, %u -> %u bytes",
+	TRACE(TRANSLATE, "block %llx va %llx key %x: %u insns, %u -> %u bytes "
+	      "at %llx, %u at %llx",
 	      (unsigned long long)gpa, (unsigned long long)va, key,
-	      tr->b->insn_count, tr->b->guest_bytes, tr->b->host_bytes);
+	      tr->b->insn_count, tr->b->guest_bytes, tr->b->host_bytes,
+	      (unsigned long long)(uintptr_t)tr->b->host, tr->b->cold_bytes,
+	      (unsigned long long)(uintptr_t)tr->b->cold);
 	if (TRACE_ON(CODE))
 		dump_block(t->e, tr->b, tr->size);
 	return tr->b;
