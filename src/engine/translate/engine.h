@@ -262,7 +262,8 @@ u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key, with the
  * lock, room in the cache, and @gpa's and @gpa2's pages being watched. NULL:
- * the host has no memory, the VM was killed. */
+ * the host has no memory, the VM was killed; or, with ~0 for @gpa2, the first
+ * instruction does go over to the next page. */
 struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 			u32 key);
 
