@@ -111,6 +111,7 @@ struct engine {
 
 	struct list far; /* struct block_exit that are chained to other pages */
 	struct list far_refused; /* ... that could not be */
+	struct kcode linked; /* those pages, if there are several vCPUs */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 	u64 watches; /* counts code pages that were begun */
@@ -282,9 +283,6 @@ bool tlb_protect(struct tcpu *t, gpa_t gpa);
  * Returns 0; 1: no RAM there, *@gpa is the device's; or -1 and a fault. */
 int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	     gpa_t *gpa, struct x86_fault *f);
-/* The page that holds code at @va, by the guest's tables and nothing else, and
- * without a trace in them. */
-bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
 /* Physical address of the code at @va, or -1 and a fault. */
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 
@@ -297,8 +295,12 @@ void tlb_bring(struct tcpu *t, struct asid *a);
 /* --- kcode.c --- where the kernel's code is mapped */
 struct x86_walk;
 void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w);
-void kcode_forget(struct tcpu *t);
-/* Is it mapped now as it was noted? All of it; or what INVLPG drops. */
+void kcode_forget(struct kcode *k);
+/* A jump to @va, on the page at @gpa, is about to be chained for all vCPUs,
+ * with the lock held. False: what this one's TLB says is out of date. */
+bool kcode_note_link(struct tcpu *t, gva_t va, gpa_t gpa);
+/* Is it mapped now as it was noted? All of it; or what INVLPG drops. Where it
+ * was noted for all and is not, chains are broken. */
 bool kcode_is_same(struct tcpu *t);
 bool kcode_is_same_at(struct tcpu *t, gva_t va);
 

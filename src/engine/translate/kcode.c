@@ -9,6 +9,10 @@
  * large pages, and those of modules. If it is, nothing is dropped. That is
  * exact, for whatever is cached could have been looked up just now.
  *
+ * Chains are common to all vCPUs, and one may have made them to pages that
+ * another, which flushes now, has never looked up: where they lead is noted
+ * for all, under the engine's lock.
+ *
  * MIRRORS: window_map.c does the same for data.
  */
 #include "engine/translate/engine.h"
@@ -20,10 +24,9 @@ static bool holds(const struct kcode_map *m, gva_t va)
 	return va - m->va < m->bytes;
 }
 
-void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w)
+static void note(struct kcode *k, gva_t va, const struct x86_walk *w)
 {
 	u64 mask = ~(w->page_bytes - 1);
-	struct kcode *k = &t->kcode;
 
 	for (unsigned i = 0; i < k->count; i++) {
 		if (!holds(&k->map[i], va))
@@ -43,10 +46,15 @@ void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w)
 						 .global = w->global };
 }
 
-void kcode_forget(struct tcpu *t)
+void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w)
 {
-	t->kcode.count = 0;
-	t->kcode.unsure = false;
+	note(&t->kcode, va, w);
+}
+
+void kcode_forget(struct kcode *k)
+{
+	k->count = 0;
+	k->unsure = false;
 }
 
 static void *phys_peek(void *ctx, gpa_t gpa)
@@ -66,10 +74,8 @@ static bool is_same(struct tcpu *t, const struct kcode_map *m)
 	       w.global == m->global;
 }
 
-bool kcode_is_same(struct tcpu *t)
+static bool all_same(struct tcpu *t, const struct kcode *k)
 {
-	const struct kcode *k = &t->kcode;
-
 	for (unsigned i = 0; i < k->count; i++)
 		if (!is_same(t, &k->map[i]))
 			return false;
@@ -77,10 +83,8 @@ bool kcode_is_same(struct tcpu *t)
 }
 
 /* A block may begin on the page before @va and end on this. */
-bool kcode_is_same_at(struct tcpu *t, gva_t va)
+static bool same_at(struct tcpu *t, const struct kcode *k, gva_t va)
 {
-	const struct kcode *k = &t->kcode;
-
 	for (unsigned i = 0; i < k->count; i++) {
 		const struct kcode_map *m = &k->map[i];
 
@@ -89,4 +93,46 @@ bool kcode_is_same_at(struct tcpu *t, gva_t va)
 			return false;
 	}
 	return !k->unsure;
+}
+
+bool kcode_note_link(struct tcpu *t, gva_t va, gpa_t gpa)
+{
+	struct x86_walk w;
+
+	if (!t->e->smp)
+		return true;
+	if (!x86_walk_peek(&t->v.x86, va, X86_ACC_FETCH, false, phys_peek, t,
+			   &w) ||
+	    (w.gpa & PAGE_MASK) != gpa || !w.global)
+		return false;
+	note(&t->e->linked, va, &w);
+	return true;
+}
+
+bool kcode_is_same(struct tcpu *t)
+{
+	bool same = true;
+
+	if (t->e->smp) {
+		engine_lock(t->e);
+		same = all_same(t, &t->e->linked);
+		engine_unlock(t->e);
+	}
+	if (!same)
+		link_far_break(t->e);
+	return all_same(t, &t->kcode);
+}
+
+bool kcode_is_same_at(struct tcpu *t, gva_t va)
+{
+	bool same = true;
+
+	if (t->e->smp) {
+		engine_lock(t->e);
+		same = same_at(t, &t->e->linked, va);
+		engine_unlock(t->e);
+	}
+	if (!same)
+		link_far_break(t->e);
+	return same_at(t, &t->kcode, va);
 }

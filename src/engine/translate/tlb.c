@@ -29,13 +29,6 @@ static void *phys_word(void *ctx, gpa_t gpa)
 	return p;
 }
 
-static void *phys_peek(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-
-	return gmem_hva(&t->e->vm->mem, gpa, 8);
-}
-
 static void entry_clear(struct tlb *tlb, unsigned i)
 {
 	u64 bad = i ? 0 : PAGE_SIZE;
@@ -55,7 +48,7 @@ static void itlb_clear(struct tcpu *t)
 void tlb_forget_code(struct tcpu *t)
 {
 	itlb_clear(t);
-	kcode_forget(t);
+	kcode_forget(&t->kcode);
 }
 
 void tlb_flush_all(struct tcpu *t)
@@ -78,7 +71,7 @@ void tlb_flush_all(struct tcpu *t)
 	t->asid[t->asid_now].cr3 = t->cr3;
 	same = kcode_is_same(t);
 	if (!same)
-		kcode_forget(t);
+		kcode_forget(&t->kcode);
 	jc_flush_all(t, same);
 	link_far_retry(t->e);
 	window_flush_all(t);
@@ -313,19 +306,6 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	      (unsigned long long)va, (unsigned long long)w.gpa, acc,
 	      w.global ? " global" : "");
 	return 0;
-}
-
-bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
-{
-	unsigned acc = X86_ACC_FETCH;
-	struct x86_walk w;
-
-	if (t->key & KEY_USER)
-		acc |= X86_ACC_USER;
-	if (!x86_walk_peek(&t->v.x86, va, acc, false, phys_peek, t, &w))
-		return false;
-	*gpa = w.gpa & PAGE_MASK;
-	return true;
 }
 
 /* A user's; of the kernel's, kcode.c knows. */
