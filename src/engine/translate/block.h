@@ -88,7 +88,7 @@ struct block {
 	u32 cold_bytes;
 	u32 entry_pref; /* offsets of the entries */
 	u32 entry_nopoll;
-	u32 entry_other; /* for flags in the other place */
+	u32 entry_other; /* for flags in the other place; it may be .cold */
 	u32 entry_far; /* flags SAVED, sets code_base to .va */
 	bool has_far;
 	gva_t va; /* of the page, when it was translated */

@@ -119,6 +119,8 @@ bool plan_ends_polled(const struct trans *tr, const struct x86_insn *i);
 /* --- entry.c --- */
 /* Returns the jump that is taken when the poll finds something. */
 u8 *entry_emit(struct trans *tr);
+/* What of the entries is in the block's cold part. */
+void entry_emit_apart(struct trans *tr);
 
 /* --- insn.c --- */
 bool insn_touches_memory(const struct x86_insn *i);

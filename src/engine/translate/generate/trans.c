@@ -94,6 +94,7 @@ static void emit_block(struct trans *tr, enum plan_stop stop)
 	BUG_ON(emit_full(&tr->e));
 	tr->b->host_bytes = (u32)(emit_pc(&tr->e) - tr->b->host);
 	emit_to(tr, &tr->seg->cold);
+	entry_emit_apart(tr);
 	cold_emit(tr);
 	if (!cold_exits_finish(tr)) {
 		tr->failed = true;
