@@ -22,6 +22,7 @@ struct stat_group {
 	size_t count;
 	const void *base;
 	struct stat_group *next;
+	struct stat_group *also; /* of the same kind, to be summed up */
 };
 
 #define STAT_DESC(type, field, help) \
@@ -29,8 +30,12 @@ struct stat_group {
 
 static inline u64 stat_value(const struct stat_group *g, size_t i)
 {
-	return *(const u64 *)(const void *)((const char *)g->base +
-					    g->tab[i].offset);
+	u64 sum = 0;
+
+	for (; g; g = g->also)
+		sum += *(const u64 *)(const void *)((const char *)g->base +
+						    g->tab[i].offset);
+	return sum;
 }
 
 #endif

@@ -16,6 +16,7 @@
 
 _Static_assert(VM_MAX_CPUS <= APIC_BUS_CPUS, "each has a local APIC");
 _Static_assert(VM_MAX_CPUS <= KVMCLOCK_CPUS, "each has a clock");
+_Static_assert(VM_MAX_CPUS <= KVM_PV_CPUS, "each has its stolen time");
 
 /* EAX of leaf 0x40000001: no port needs a delay after it. */
 #define KVM_FEATURE_NOP_IO_DELAY BIT(1)
@@ -55,7 +56,11 @@ static void cpu_request(void *cpu, u32 bits)
 {
 	struct vcpu *v = cpu;
 
-	/* Under the device lock a bit that is set stays: no second kick. */
+	/*
+	 * One that is set needs no second kick. PAIRS: lapic_update: should
+	 * the processor clear it this moment, it then finds what the request is
+	 * about, which was stored (by a locked instruction) before.
+	 */
 	if ((vcpu_requests(v) & bits) != bits)
 		vcpu_request(v, bits);
 }
@@ -76,23 +81,52 @@ static void cpu_startup(void *cpu, u8 vector)
 	vcpu_request(v, VCPU_REQ_SIPI);
 }
 
-/* Another thread may move the offset; either value is as good. */
 static u64 cpu_tsc(void *cpu)
 {
 	struct vcpu *v = cpu;
 
-	return host_tsc() +
-	       __atomic_load_n(&v->x86.tsc_offset, __ATOMIC_RELAXED);
+	return host_tsc() + v->x86.tsc_offset;
+}
+
+static void tsc_changed(void *dev, struct vcpu *v)
+{
+	struct pc *pc = dev;
+
+	lapic_tsc_changed(&pc->lapics[v->index]);
+	kvmclock_refresh(&pc->kvmclock, v);
+}
+
+/* --- what local APICs ask of devices, without the lock --- */
+
+static void level_eoi(void *dev, u8 vector)
+{
+	struct pc *pc = dev;
+
+	vm_lock(pc->vm);
+	ioapic_eoi(&pc->ioapic, vector);
+	vm_unlock(pc->vm);
+}
+
+static int intr_ack(void *dev)
+{
+	struct pc *pc = dev;
+	int vector = -1;
+
+	vm_lock(pc->vm);
+	/* Another processor may just have masked it. */
+	if (pc->lapics[0].lint[0])
+		vector = pic_ack(&pc->pic);
+	vm_unlock(pc->vm);
+	return vector;
 }
 
 static int add_lapics(struct pc *pc, struct err *e)
 {
 	struct vm *vm = pc->vm;
 	const struct apic_bus_wiring bus = {
-		.mmio = &vm->mmio,
 		.base = PC_LAPIC,
-		.eoi = ioapic_eoi,
-		.eoi_dev = &pc->ioapic,
+		.eoi = level_eoi,
+		.eoi_dev = pc,
 	};
 
 	pc->lapics = host_alloc(vm->cpu_count * sizeof(*pc->lapics));
@@ -106,7 +140,8 @@ static int add_lapics(struct pc *pc, struct err *e)
 			.bus = &pc->apic_bus,
 			.id = i,
 			.bsp = i == 0,
-			.clock = &vm->clock,
+			.mem = &vm->mem,
+			.clock = &v->clock,
 			.tsc_hz = vm->cpuid.tsc_hz,
 			.phys_bits = vm->cpuid.phys_bits,
 			.request = cpu_request,
@@ -114,8 +149,8 @@ static int add_lapics(struct pc *pc, struct err *e)
 			.startup = cpu_startup,
 			.tsc = cpu_tsc,
 			.cpu = v,
-			.extint = i == 0 ? pic_ack : NULL,
-			.pic = &pc->pic,
+			.extint = i == 0 ? intr_ack : NULL,
+			.pic = pc,
 		};
 		char id[16];
 
@@ -125,6 +160,7 @@ static int add_lapics(struct pc *pc, struct err *e)
 		v->intr = &lapic_intr_ops;
 		v->intr_dev = &pc->lapics[i];
 	}
+	vm->own = pc->apic_bus.page;
 	for (unsigned i = 0; i < ARRAY_SIZE(pc->apic_bus.msrs); i++)
 		vm_add_msrs(vm, &pc->apic_bus.msrs[i]);
 	return 0;
@@ -150,6 +186,60 @@ static void add_interrupt_controllers(struct pc *pc)
 	ioapic_init(&pc->ioapic, &ioapic);
 	vm_add_device(vm, &pc->pic.dev, &pic_class, "pic");
 	pic_init(&pc->pic, &pic);
+}
+
+/* --- what KVM's guests are offered --- */
+
+static void unhalt(void *ctx, unsigned cpu)
+{
+	struct vm *vm = ctx;
+
+	vcpu_unhalt(vm->cpus[cpu]);
+}
+
+static void flush_tlb(struct vcpu *v)
+{
+	v->stats.lazy_flushes++;
+	vcpu_request(v, VCPU_REQ_FLUSH);
+}
+
+static void add_kvm(struct pc *pc)
+{
+	struct vm *vm = pc->vm;
+	const struct kvmclock_wiring clock = {
+		.mem = &vm->mem,
+		.clock = &vm->clock,
+		.tsc_hz = vm->cpuid.tsc_hz,
+	};
+	const struct kvm_pv_wiring pv = {
+		.mem = &vm->mem,
+		.bus = &pc->apic_bus,
+		.cpus = vm->cpu_count,
+		.delay_ns = host_thread_delay_ns() != ~0ull ?
+				    host_thread_delay_ns :
+				    NULL,
+		.unhalt = unhalt,
+		.flush_tlb = flush_tlb,
+		.ctx = vm,
+	};
+
+	vm_add_device(vm, &pc->kvmclock.dev, &kvmclock_class, "kvmclock");
+	kvmclock_init(&pc->kvmclock, &clock);
+	for (unsigned i = 0; i < ARRAY_SIZE(pc->kvmclock.msrs); i++)
+		vm_add_msrs(vm, &pc->kvmclock.msrs[i]);
+	vm->tsc_changed = tsc_changed;
+	vm->tsc_changed_ctx = pc;
+
+	vm_add_device(vm, &pc->kvm_pv.dev, &kvm_pv_class, "kvm_pv");
+	kvm_pv_init(&pc->kvm_pv, &pv);
+	vm_add_msrs(vm, &pc->kvm_pv.msrs);
+	vm_add_hypercalls(vm, &pc->kvm_pv.calls);
+	for (unsigned i = 0; i < vm->cpu_count; i++) {
+		vm->cpus[i]->watch = &kvm_pv_watch_ops;
+		vm->cpus[i]->watch_dev = &pc->kvm_pv;
+	}
+	vm->cpuid.kvm_features |= KVMCLOCK_FEATURES | KVM_FEATURE_NOP_IO_DELAY |
+				  kvm_pv_features(&pc->kvm_pv);
 }
 
 /* --- how a machine ends --- */
@@ -206,11 +296,6 @@ static void add_clocks(struct pc *pc)
 		.poweroff = poweroff,
 		.poweroff_ctx = vm,
 	};
-	const struct kvmclock_wiring kvm = {
-		.mem = &vm->mem,
-		.clock = &vm->clock,
-		.tsc_hz = vm->cpuid.tsc_hz,
-	};
 
 	vm_add_device(vm, &pc->pit.dev, &pit_class, "pit");
 	pit_init(&pc->pit, &pit);
@@ -219,11 +304,6 @@ static void add_clocks(struct pc *pc)
 	pc_cmos_fill(&pc->rtc, &vm->mem, vm->cpu_count);
 	vm_add_device(vm, &pc->acpi_pm.dev, &acpi_pm_class, "acpi_pm");
 	acpi_pm_init(&pc->acpi_pm, &acpi);
-	vm_add_device(vm, &pc->kvmclock.dev, &kvmclock_class, "kvmclock");
-	kvmclock_init(&pc->kvmclock, &kvm);
-	vm->cpuid.kvm_features |= KVMCLOCK_FEATURES | KVM_FEATURE_NOP_IO_DELAY;
-	for (unsigned i = 0; i < ARRAY_SIZE(pc->kvmclock.msrs); i++)
-		vm_add_msrs(vm, &pc->kvmclock.msrs[i]);
 }
 
 static void add_ports(struct pc *pc, const struct pc_config *c)
@@ -381,6 +461,7 @@ int pc_init(struct pc *pc, struct vm *vm, const struct pc_config *c,
 		return err;
 	add_interrupt_controllers(pc);
 	add_clocks(pc);
+	add_kvm(pc);
 	add_ports(pc, c);
 	err = add_chip_set(pc, e);
 	if (!err)

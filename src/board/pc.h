@@ -13,6 +13,7 @@
 #include "dev/debug_port.h"
 #include "dev/i8042.h"
 #include "dev/ioapic.h"
+#include "dev/kvm_pv.h"
 #include "dev/kvmclock.h"
 #include "dev/lapic.h"
 #include "dev/pci_host.h"
@@ -55,6 +56,7 @@ struct pc {
 	struct uart com1;
 	struct debug_port debug_port;
 	struct kvmclock kvmclock;
+	struct kvm_pv kvm_pv;
 
 	struct pci_host pci_host;
 	struct piix3 piix3;

@@ -139,6 +139,9 @@ static int load(struct machine *m, struct err *e)
 	src.initrd = m->initrd.p;
 	src.initrd_bytes = m->initrd.bytes;
 	r = boot_load(&m->vm.mem, &src, m->vm.cpu_count, &bsp->x86, e);
+	/* Firmware sets up the memory types of all processors alike. */
+	for (unsigned i = 1; i < m->vm.cpu_count; i++)
+		m->vm.cpus[i]->x86.mtrr_def_type = bsp->x86.mtrr_def_type;
 	if (r)
 		return r;
 	gmem_written(&m->vm.mem, 0, m->vm.mem.low_bytes);

@@ -110,27 +110,25 @@ void apic_bus_msi(void *bus, u64 addr, u32 data)
 
 static struct lapic *lapic_of(struct apic_bus *b, const struct vcpu *v)
 {
-	return v && v->index < b->count ? b->cpu[v->index] : NULL;
+	return v->index < b->count ? b->cpu[v->index] : NULL;
 }
 
-static u64 mmio_read(void *dev, u64 offset, unsigned bytes)
+static u64 page_read(void *dev, struct vcpu *v, u64 offset, unsigned bytes)
 {
-	struct apic_bus *b = dev;
-	struct lapic *l = lapic_of(b, b->w.mmio->cpu);
+	struct lapic *l = lapic_of(dev, v);
+	u64 value = l ? lapic_mmio_read(l, offset) : ~0ull;
 
-	return l ? lapic_mmio_read(l, offset) : ~0ull;
+	return bytes >= 8 ? value : value & (BIT64(bytes * 8) - 1);
 }
 
-static void mmio_write(void *dev, u64 offset, u64 v, unsigned bytes)
+static void page_write(void *dev, struct vcpu *v, u64 offset, u64 value,
+		       unsigned bytes)
 {
-	struct apic_bus *b = dev;
-	struct lapic *l = lapic_of(b, b->w.mmio->cpu);
+	struct lapic *l = lapic_of(dev, v);
 
 	if (l)
-		lapic_mmio_write(l, offset, (u32)v);
+		lapic_mmio_write(l, offset, (u32)value);
 }
-
-static const struct bus_ops mmio_ops = { mmio_read, mmio_write };
 
 static bool msr_read(void *dev, struct vcpu *v, u32 msr, u64 *value)
 {
@@ -164,15 +162,15 @@ void apic_bus_init(struct apic_bus *b, const struct apic_bus_wiring *w)
 
 	b->w = *w;
 	b->count = 0;
-	b->range = (struct bus_range){ .first = w->base,
-				       .bytes = 0x1000,
-				       .ops = &mmio_ops,
-				       .dev = b,
-				       .name = "lapic" };
-	bus_add(w->mmio, &b->range);
+	b->page = (struct own_range){ .first = w->base,
+				      .bytes = PAGE_SIZE,
+				      .read = page_read,
+				      .write = page_write,
+				      .dev = b };
 	for (unsigned i = 0; i < ARRAY_SIZE(msr_tab); i++)
 		b->msrs[i] = (struct msr_range){ .first = msr_tab[i].first,
 						 .last = msr_tab[i].last,
+						 .own = true,
 						 .read = msr_read,
 						 .write = msr_write,
 						 .dev = b };

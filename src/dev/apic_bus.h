@@ -3,7 +3,9 @@
  * apic_bus.h - what connects the local APICs, the I/O APIC and devices that
  * signal by message: it knows everybody and finds whom a message is for.
  *
- * Not a device: it keeps no state that a guest could see.
+ * Not a device: it keeps no state that a guest could see, and nothing that
+ * changes while processors run. Any thread may send, with and without the device
+ * lock.
  */
 #ifndef DOPPEL_DEV_APIC_BUS_H
 #define DOPPEL_DEV_APIC_BUS_H
@@ -17,17 +19,18 @@
 struct lapic;
 
 struct apic_bus_wiring {
-	struct bus *mmio;
 	u64 base; /* of all local APICs: each processor sees its own */
-	/* A level-triggered interrupt was ended: the I/O APIC wants to know. */
+	/* A level-triggered interrupt was ended: the I/O APIC wants to know.
+	 * Called without the device lock. */
 	void (*eoi)(void *dev, u8 vector);
 	void *eoi_dev;
 };
 
 struct apic_bus {
 	struct apic_bus_wiring w;
-	struct bus_range range;
-	/* To be registered by the wiring: APIC base, deadline, x2APIC. */
+	/* To be registered by the wiring: the register page; APIC base,
+	 * deadline, x2APIC. */
+	struct own_range page;
 	struct msr_range msrs[3];
 	struct lapic *cpu[APIC_BUS_CPUS]; /* by APIC id */
 	unsigned count;

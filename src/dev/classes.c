@@ -8,6 +8,7 @@
 #include "dev/debug_port.h"
 #include "dev/i8042.h"
 #include "dev/ioapic.h"
+#include "dev/kvm_pv.h"
 #include "dev/kvmclock.h"
 #include "dev/lapic.h"
 #include "dev/pci_host.h"
@@ -29,6 +30,7 @@ const struct device_class *const device_class_tab[] = {
 	&uart_class,
 	&debug_port_class,
 	&kvmclock_class,
+	&kvm_pv_class,
 	&pci_host_class,
 	&piix3_class,
 	&piix4_pm_class,

@@ -6,9 +6,7 @@
  *
  * References: Linux, Documentation/virt/kvm/x86/msr.rst and cpuid.rst.
  *
- * The numbers from 0x4b564d02 on (asynchronous page faults, steal time, end of
- * interrupt) are not offered; each would be a further case in msr_read() and
- * msr_write().
+ * The numbers after these are those of kvm_pv.c.
  */
 #include "dev/kvmclock.h"
 
@@ -192,6 +190,14 @@ static void kvmclock_reset(struct device *d)
 	k->moment_tsc = k->moment_ns = 0;
 }
 
+static void kvmclock_cpu_init(struct device *d, unsigned cpu)
+{
+	struct kvmclock *k = container_of(d, struct kvmclock, dev);
+
+	if (cpu < KVMCLOCK_CPUS)
+		k->system_msr[cpu] = 0;
+}
+
 void kvmclock_init(struct kvmclock *k, const struct kvmclock_wiring *w)
 {
 	k->w = *w;
@@ -223,4 +229,5 @@ const struct device_class kvmclock_class = {
 	.bytes = sizeof(struct kvmclock),
 	.fields = kvmclock_fields,
 	.reset = kvmclock_reset,
+	.cpu_init = kvmclock_cpu_init,
 };

@@ -3,6 +3,8 @@
  * lapic.c - the local APIC's heart: which interrupt comes next, and what
  * happens to messages and local events as they arrive.
  *
+ * Two parties: the processor's thread and senders. See lapic.h.
+ *
  * References: SDM 3A 10.8 "Handling Interrupts", 10.5 "Local Interrupts",
  * 10.4.7 "Local APIC State".
  *
@@ -19,43 +21,59 @@
 
 /* --- 256 bits in eight words --- */
 
+/* ORDER: IRR and TMR are read after the request was cleared (lapic_update). */
 static void bit_set(u32 *map, u8 n)
 {
-	map[n >> 5] |= BIT(n & 31);
+	__atomic_fetch_or(&map[n >> 5], BIT(n & 31), __ATOMIC_SEQ_CST);
 }
 
 static void bit_clear(u32 *map, u8 n)
 {
-	map[n >> 5] &= ~BIT(n & 31);
+	__atomic_fetch_and(&map[n >> 5], ~BIT(n & 31), __ATOMIC_SEQ_CST);
 }
 
 static bool bit_test(const u32 *map, u8 n)
 {
-	return map[n >> 5] >> (n & 31) & 1;
+	return SHARED_GET(map[n >> 5]) >> (n & 31) & 1;
 }
 
 /* The highest bit, or -1. */
 static int bit_highest(const u32 *map)
 {
-	for (int i = 7; i >= 0; i--)
-		if (map[i])
-			return i * 32 + 31 - __builtin_clz(map[i]);
+	for (int i = 7; i >= 0; i--) {
+		u32 word = __atomic_load_n(&map[i], __ATOMIC_ACQUIRE);
+
+		if (word)
+			return i * 32 + 31 - __builtin_clz(word);
+	}
 	return -1;
+}
+
+/* For ISR, which one thread writes. */
+static void own_bit_set(u32 *map, u8 n)
+{
+	SHARED_SET(map[n >> 5], map[n >> 5] | BIT(n & 31));
+}
+
+static void own_bit_clear(u32 *map, u8 n)
+{
+	SHARED_SET(map[n >> 5], map[n >> 5] & ~BIT(n & 31));
 }
 
 /* --- what comes next --- */
 
 bool lapic_is_software_enabled(const struct lapic *l)
 {
-	return lapic_is_enabled(l) && (l->svr & SVR_ENABLE);
+	return lapic_is_enabled(l) && (SHARED_GET(l->svr) & SVR_ENABLE);
 }
 
 /* SDM 3A 10.8.3.1 "Task and Processor Priorities" */
 u8 lapic_ppr(const struct lapic *l)
 {
 	int isr = bit_highest(l->isr);
+	u8 tpr = SHARED_GET(l->tpr);
 
-	return isr >> 4 <= l->tpr >> 4 ? l->tpr : isr & 0xf0;
+	return isr >> 4 <= tpr >> 4 ? tpr : isr & 0xf0;
 }
 
 /* The vector that can be delivered now, or -1. */
@@ -71,32 +89,60 @@ static bool extint_waits(const struct lapic *l)
 {
 	u32 lint0 = l->lvt[LVT_LINT0];
 
-	if (!l->lint[0] || !l->w.extint)
+	if (!SHARED_GET(l->lint[0]) || !l->w.extint)
 		return false;
 	return !lapic_is_enabled(l) ||
 	       (!(lint0 & LVT_MASKED) && LVT_MODE(lint0) == APIC_EXTINT);
 }
 
-void lapic_update(struct lapic *l)
+static void request_what_waits(struct lapic *l)
 {
+	/* ORDER: first cleared, then looked: see lapic.h. */
+	l->w.clear(l->w.cpu, VCPU_REQ_INTR);
 	if (next_vector(l) >= 0 || extint_waits(l))
 		l->w.request(l->w.cpu, VCPU_REQ_INTR);
-	else
-		l->w.clear(l->w.cpu, VCPU_REQ_INTR);
+}
+
+/* SDM 3A 10.8.5 "Signaling Interrupt Servicing Completion" */
+static void end_highest(struct lapic *l)
+{
+	int vector = bit_highest(l->isr);
+
+	if (vector < 0)
+		return;
+	own_bit_clear(l->isr, (u8)vector);
+	if (bit_test(l->tmr, (u8)vector) && l->w.bus->w.eoi)
+		l->w.bus->w.eoi(l->w.bus->w.eoi_dev, (u8)vector);
+}
+
+void lapic_settle(struct lapic *l)
+{
+	if (l->pv_eoi_offered && lapic_pv_eoi_taken(l))
+		end_highest(l);
+}
+
+void lapic_update(struct lapic *l)
+{
+	lapic_settle(l);
+	request_what_waits(l);
 }
 
 static int lapic_ack(void *dev)
 {
 	struct lapic *l = dev;
-	int vector = next_vector(l);
+	int vector;
 
+	lapic_settle(l);
+	vector = next_vector(l);
 	if (vector >= 0) {
 		bit_clear(l->irr, (u8)vector);
-		bit_set(l->isr, (u8)vector);
+		own_bit_set(l->isr, (u8)vector);
+		if (bit_highest(l->irr) < 0 && !bit_test(l->tmr, (u8)vector))
+			lapic_pv_eoi_offer(l);
 	} else if (extint_waits(l)) {
 		vector = l->w.extint(l->w.pic);
 	}
-	lapic_update(l);
+	request_what_waits(l);
 	return vector;
 }
 
@@ -109,24 +155,18 @@ static void lapic_set_tpr(void *dev, u8 tpr)
 {
 	struct lapic *l = dev;
 
-	l->tpr = tpr;
+	SHARED_SET(l->tpr, tpr);
 	lapic_update(l);
 }
 
 const struct intr_ops lapic_intr_ops = { lapic_ack, lapic_get_tpr,
 					 lapic_set_tpr };
 
-/* SDM 3A 10.8.5 "Signaling Interrupt Servicing Completion" */
 void lapic_eoi(struct lapic *l)
 {
-	int vector = bit_highest(l->isr);
-
-	if (vector < 0)
-		return;
-	bit_clear(l->isr, (u8)vector);
-	if (bit_test(l->tmr, (u8)vector) && l->w.bus->w.eoi)
-		l->w.bus->w.eoi(l->w.bus->w.eoi_dev, (u8)vector);
-	lapic_update(l);
+	lapic_settle(l);
+	end_highest(l);
+	request_what_waits(l);
 }
 
 /* --- what arrives --- */
@@ -139,31 +179,34 @@ static void raise_vector(struct lapic *l, u8 vector, bool level)
 	}
 	TRACE(LAPIC, "cpu %u: vector %02x%s", l->w.id, vector,
 	      level ? " level" : "");
-	if (level)
-		bit_set(l->tmr, vector);
-	else
-		bit_clear(l->tmr, vector);
+	if (level != bit_test(l->tmr, vector)) {
+		if (level)
+			bit_set(l->tmr, vector);
+		else
+			bit_clear(l->tmr, vector);
+	}
 	bit_set(l->irr, vector);
-	lapic_update(l);
+	l->w.request(l->w.cpu, VCPU_REQ_INTR);
 }
 
 void lapic_error(struct lapic *l, u32 esr_bit)
 {
-	u32 lvt = l->lvt[LVT_ERROR];
+	u32 lvt = SHARED_GET(l->lvt[LVT_ERROR]);
 
-	l->esr_new |= esr_bit;
+	__atomic_fetch_or(&l->esr_new, esr_bit, __ATOMIC_RELAXED);
 	if (!lapic_is_software_enabled(l) || (lvt & LVT_MASKED))
 		return;
 	/* An illegal vector here must not raise an error in turn. */
 	if (LVT_VECTOR(lvt) < 16)
-		l->esr_new |= ESR_RECEIVE_ILLEGAL;
+		__atomic_fetch_or(&l->esr_new, ESR_RECEIVE_ILLEGAL,
+				  __ATOMIC_RELAXED);
 	else
 		raise_vector(l, LVT_VECTOR(lvt), false);
 }
 
 void lapic_local(struct lapic *l, enum lapic_lvt source)
 {
-	u32 lvt = l->lvt[source];
+	u32 lvt = SHARED_GET(l->lvt[source]);
 
 	if (!lapic_is_software_enabled(l) || (lvt & LVT_MASKED))
 		return;
@@ -186,10 +229,11 @@ void lapic_set_lint(void *lapic, unsigned n, bool level)
 
 	if (level == l->lint[n & 1])
 		return;
-	l->lint[n & 1] = level;
+	SHARED_SET(l->lint[n & 1], level);
 	if (rise && lapic_is_enabled(l))
 		lapic_local(l, n & 1 ? LVT_LINT1 : LVT_LINT0);
-	lapic_update(l);
+	if (rise)
+		l->w.request(l->w.cpu, VCPU_REQ_INTR);
 }
 
 static bool matches_logical(const struct lapic *l, u32 dest)
@@ -202,8 +246,8 @@ static bool matches_logical(const struct lapic *l, u32 dest)
 	}
 	if (dest > 0xff)
 		return false;
-	ldr = l->ldr >> 24;
-	if (l->dfr >> 28 == DFR_FLAT)
+	ldr = SHARED_GET(l->ldr) >> 24;
+	if (SHARED_GET(l->dfr) >> 28 == DFR_FLAT)
 		return dest & ldr;
 	/* Clusters of four; 15 is all of them. */
 	return (dest >> 4 == ldr >> 4 || dest >> 4 == 15) && (dest & ldr & 15);
@@ -218,8 +262,6 @@ bool lapic_matches(const struct lapic *l, const struct apic_msg *m)
 
 static void init_signal(struct lapic *l)
 {
-	lapic_clear(l);
-	lapic_update(l);
 	/* A startup that came before belongs to the life before. */
 	l->w.clear(l->w.cpu, VCPU_REQ_SIPI | VCPU_REQ_NMI);
 	l->w.request(l->w.cpu, VCPU_REQ_INIT);
@@ -253,15 +295,21 @@ bool lapic_accept(struct lapic *l, const struct apic_msg *m)
 
 void lapic_clear(struct lapic *l)
 {
-	for (unsigned i = 0; i < 8; i++)
-		l->isr[i] = l->irr[i] = l->tmr[i] = 0;
+	l->pv_eoi_msr = 0;
+	l->pv_eoi_offered = false;
+	SHARED_SET(l->svr, 0xff);
+	for (unsigned i = 0; i < 8; i++) {
+		SHARED_SET(l->isr[i], 0);
+		SHARED_SET(l->irr[i], 0);
+		SHARED_SET(l->tmr[i], 0);
+	}
 	for (unsigned i = 0; i < LVT_COUNT; i++)
-		l->lvt[i] = LVT_MASKED;
-	l->tpr = 0;
-	l->ldr = 0;
-	l->dfr = ~0u;
-	l->svr = 0xff;
-	l->esr = l->esr_new = 0;
+		SHARED_SET(l->lvt[i], LVT_MASKED);
+	SHARED_SET(l->tpr, 0);
+	SHARED_SET(l->ldr, 0);
+	SHARED_SET(l->dfr, ~0u);
+	SHARED_SET(l->esr_new, 0);
+	l->esr = 0;
 	l->icr = 0;
 	l->timer_initial = 0;
 	l->timer_divide = 0;
@@ -281,6 +329,16 @@ static void lapic_reset(struct device *d)
 	lapic_update(l);
 }
 
+static void lapic_cpu_init(struct device *d, unsigned cpu)
+{
+	struct lapic *l = container_of(d, struct lapic, dev);
+
+	if (cpu != l->w.id)
+		return;
+	lapic_clear(l);
+	lapic_update(l);
+}
+
 static int lapic_loaded(struct device *d)
 {
 	struct lapic *l = container_of(d, struct lapic, dev);
@@ -293,6 +351,9 @@ static int lapic_loaded(struct device *d)
 		return -EINVAL;
 	/* Vectors 0 to 15 cannot be accepted. */
 	if ((l->isr[0] | l->irr[0] | l->tmr[0]) & 0xffff)
+		return -EINVAL;
+	if ((l->pv_eoi_msr & 2) ||
+	    (l->pv_eoi_offered && !(l->pv_eoi_msr & 1)))
 		return -EINVAL;
 	if ((l->svr & ~SVR_WRITABLE) || (l->timer_divide & ~0xb))
 		return -EINVAL;
@@ -340,6 +401,8 @@ static const struct field lapic_fields[] = {
 	FIELD(struct lapic, timer_start_ns, FIELD_U64, 1),
 	FIELD(struct lapic, deadline_tsc, FIELD_U64, 1),
 	FIELD(struct lapic, timer, FIELD_TIMER, 1),
+	FIELD(struct lapic, pv_eoi_msr, FIELD_U64, 1),
+	FIELD(struct lapic, pv_eoi_offered, FIELD_BOOL, 1),
 	FIELD_END,
 };
 
@@ -351,4 +414,5 @@ const struct device_class lapic_class = {
 	.reset = lapic_reset,
 	.loaded = lapic_loaded,
 	.fini = lapic_fini,
+	.cpu_init = lapic_cpu_init,
 };

@@ -27,16 +27,23 @@
 #define ESR_RECEIVE_ILLEGAL BIT(6)
 #define ESR_ILLEGAL_REGISTER BIT(7)
 
+/*
+ * What the processor's thread writes and senders look at, each word by itself:
+ * base, svr, ldr, dfr, tpr, isr, lvt.
+ */
+#define SHARED_GET(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define SHARED_SET(field, v) __atomic_store_n(&(field), v, __ATOMIC_RELAXED)
+
 extern const u32 lapic_lvt_writable_tab[LVT_COUNT];
 
 static inline bool lapic_is_enabled(const struct lapic *l)
 {
-	return l->base & APIC_BASE_ENABLE;
+	return SHARED_GET(l->base) & APIC_BASE_ENABLE;
 }
 
 static inline bool lapic_is_x2apic(const struct lapic *l)
 {
-	return l->base & APIC_BASE_X2APIC;
+	return SHARED_GET(l->base) & APIC_BASE_X2APIC;
 }
 
 /* The x2APIC logical id: a cluster of 16 and a bit in it. */
@@ -47,13 +54,23 @@ static inline u32 lapic_x2apic_ldr(const struct lapic *l)
 
 /* Registers as after power-up or INIT; the mode stays. */
 void lapic_clear(struct lapic *l);
-/* Tells the processor whether something can be delivered. */
+/* Notices an end of interrupt that the guest left in its memory: before
+ * anybody looks at what is in service. */
+void lapic_settle(struct lapic *l);
+/* The same, and makes the request say whether something can be delivered. */
 void lapic_update(struct lapic *l);
-/* A local source fires: its LVT entry says what that means. */
+/* A local source fires: its LVT entry says what that means. Any thread. */
 void lapic_local(struct lapic *l, enum lapic_lvt source);
-void lapic_error(struct lapic *l, u32 esr_bit);
+void lapic_error(struct lapic *l, u32 esr_bit); /* any thread */
 void lapic_eoi(struct lapic *l);
 
+/* --- lapic_pv_eoi.c --- */
+/* The interrupt just delivered may be ended without the EOI register. */
+void lapic_pv_eoi_offer(struct lapic *l);
+/* Was one that had been offered ended so? The offer is over, either way. */
+bool lapic_pv_eoi_taken(struct lapic *l);
+
+/* --- lapic_timer.c --- */
 void lapic_timer_fired(void *arg, u64 now_ns);
 /* After anything of the timer's state has changed. */
 void lapic_timer_rearm(struct lapic *l);

@@ -93,6 +93,7 @@ static void send_ipi(struct lapic *l, u64 icr)
 
 static bool read_common(struct lapic *l, unsigned reg, u32 *v)
 {
+	lapic_settle(l);
 	switch (reg) {
 	case REG_VERSION:
 		*v = VERSION;
@@ -110,10 +111,10 @@ static bool read_common(struct lapic *l, unsigned reg, u32 *v)
 		*v = l->isr[reg - REG_ISR];
 		return true;
 	case REG_TMR ... REG_TMR + 7:
-		*v = l->tmr[reg - REG_TMR];
+		*v = SHARED_GET(l->tmr[reg - REG_TMR]);
 		return true;
 	case REG_IRR ... REG_IRR + 7:
-		*v = l->irr[reg - REG_IRR];
+		*v = SHARED_GET(l->irr[reg - REG_IRR]);
 		return true;
 	case REG_ESR:
 		*v = l->esr;
@@ -143,13 +144,13 @@ static void write_lvt(struct lapic *l, unsigned i, u32 v)
 	if (i == LVT_TIMER)
 		lapic_timer_set_lvt(l, v);
 	else
-		l->lvt[i] = v;
+		SHARED_SET(l->lvt[i], v);
 	lapic_update(l);
 }
 
 static void write_svr(struct lapic *l, u32 v)
 {
-	l->svr = v & SVR_WRITABLE;
+	SHARED_SET(l->svr, v & SVR_WRITABLE);
 	if (!(v & SVR_ENABLE))
 		for (unsigned i = 0; i < LVT_COUNT; i++)
 			write_lvt(l, i, l->lvt[i]);
@@ -159,7 +160,7 @@ static bool write_common(struct lapic *l, unsigned reg, u32 v)
 {
 	switch (reg) {
 	case REG_TPR:
-		l->tpr = (u8)v;
+		SHARED_SET(l->tpr, (u8)v);
 		lapic_update(l);
 		return true;
 	case REG_EOI:
@@ -170,8 +171,7 @@ static bool write_common(struct lapic *l, unsigned reg, u32 v)
 		return true;
 	case REG_ESR:
 		/* Writing shows what was collected since the last time. */
-		l->esr = l->esr_new;
-		l->esr_new = 0;
+		l->esr = __atomic_exchange_n(&l->esr_new, 0, __ATOMIC_RELAXED);
 		return true;
 	case REG_LVT ... REG_LVT + LVT_COUNT - 1:
 		write_lvt(l, reg - REG_LVT, v);
@@ -234,10 +234,10 @@ void lapic_mmio_write(struct lapic *l, u64 offset, u32 v)
 	case REG_ID: /* fixed; CPUID tells it too */
 		return;
 	case REG_LDR:
-		l->ldr = v & 0xff000000u;
+		SHARED_SET(l->ldr, v & 0xff000000u);
 		return;
 	case REG_DFR:
-		l->dfr = v | 0x0fffffffu;
+		SHARED_SET(l->dfr, v | 0x0fffffffu);
 		return;
 	case REG_ICR:
 		l->icr = (l->icr & ~0xffffffffull) | (v & ICR_WRITABLE);
@@ -328,7 +328,7 @@ static bool write_base(struct lapic *l, u64 v)
 	if (lapic_is_enabled(l) && !on)
 		lapic_clear(l);
 	/* Who the bootstrap processor is does not change. */
-	l->base = (v & ~APIC_BASE_BSP) | (l->base & APIC_BASE_BSP);
+	SHARED_SET(l->base, (v & ~APIC_BASE_BSP) | (l->base & APIC_BASE_BSP));
 	lapic_update(l);
 	return true;
 }

@@ -8,8 +8,7 @@
  *
  * References: SDM 3A 10.5.4 "APIC Timer".
  *
- * DEVIATES: a new divider starts the count anew. A deadline that is armed does
- * not come earlier when software moves the time stamp counter forward.
+ * DEVIATES: a new divider starts the count anew.
  */
 #include "dev/lapic_impl.h"
 
@@ -131,7 +130,7 @@ void lapic_timer_set_lvt(struct lapic *l, u32 v)
 		l->timer_initial = 0;
 		l->deadline_tsc = 0;
 	}
-	l->lvt[LVT_TIMER] = v;
+	SHARED_SET(l->lvt[LVT_TIMER], v);
 	lapic_timer_rearm(l);
 }
 
@@ -145,6 +144,13 @@ void lapic_timer_set_deadline(struct lapic *l, u64 tsc)
 		lapic_timer_fired(l, clock_now_ns(l->w.clock));
 	else
 		lapic_timer_rearm(l);
+}
+
+/* Software has moved the time stamp counter. */
+void lapic_tsc_changed(struct lapic *l)
+{
+	if (l->deadline_tsc)
+		lapic_timer_set_deadline(l, l->deadline_tsc);
 }
 
 /* The deadline was saved in VM time, too: here the processor's counter may not

@@ -95,6 +95,9 @@ struct host_thread;
 int host_thread_create(struct host_thread **t, const char *name,
 		       void (*fn)(void *), void *arg) MUST_CHECK;
 void host_thread_join(struct host_thread *t); /* and frees it; NULL is fine */
+/* How long the calling thread has waited for a processor although it could
+ * run, since it began; ~0 if the host does not say. */
+u64 host_thread_delay_ns(void);
 
 struct host_mutex {
 	_Alignas(16) u8 opaque[48];
@@ -103,6 +106,8 @@ void host_mutex_init(struct host_mutex *m);
 void host_mutex_fini(struct host_mutex *m);
 void host_mutex_lock(struct host_mutex *m);
 void host_mutex_unlock(struct host_mutex *m);
+/* Lets other threads have the processor, while one waits by looking. */
+void host_yield(void);
 
 /* A flag that one thread waits for and any thread or signal handler sets. */
 struct host_event {

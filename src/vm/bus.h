@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bus.h - address ranges and who answers there: one bus for port I/O, one for
- * memory-mapped I/O, one for model-specific registers of devices.
+ * memory-mapped I/O; and model-specific registers of devices.
  *
  * Accesses come from vCPU threads with the VM's device lock held. Ranges are
  * added and removed under that lock (PCI BARs move at run time).
@@ -27,17 +27,11 @@ struct bus_range {
 	bool active;
 };
 
-struct vcpu;
-
 struct bus {
 	const char *name;
 	unsigned address_bits;
 	struct bus_range *head; /* sorted by .first, no overlaps */
 	struct bus_range *last_hit;
-	/* The processor whose access is under way: vm_mmio_*() and vm_pio_*()
-	 * set it around bus_read() and bus_write(). NULL for anybody else's.
-	 * Each processor finds its own local APIC at the same address. */
-	struct vcpu *cpu;
 };
 
 void bus_init(struct bus *b, const char *name, unsigned address_bits);
@@ -52,15 +46,46 @@ struct bus_range *bus_find(struct bus *b, u64 addr);
 u64 bus_read(struct bus *b, u64 addr, unsigned bytes);
 void bus_write(struct bus *b, u64 addr, u64 value, unsigned bytes);
 
+struct vcpu;
+
+/*
+ * Memory-mapped I/O that each processor finds at the same address and has to
+ * itself: its local APIC. The handlers are told whose access it is, and are
+ * called without the device lock. @offset + @bytes is inside, but need not be
+ * aligned.
+ */
+struct own_range {
+	u64 first, bytes; /* 0 bytes: there is none */
+	u64 (*read)(void *dev, struct vcpu *v, u64 offset, unsigned bytes);
+	void (*write)(void *dev, struct vcpu *v, u64 offset, u64 value,
+		      unsigned bytes);
+	void *dev;
+};
+
 /*
  * MSRs of devices. A handler returns false for #GP.
  */
 struct msr_range {
 	u32 first, last;
+	/* The registers are the processor's own, as above: handlers are called
+	 * without the device lock, and touch no vector registers. */
+	bool own;
 	bool (*read)(void *dev, struct vcpu *v, u32 msr, u64 *value);
 	bool (*write)(void *dev, struct vcpu *v, u32 msr, u64 value);
 	void *dev;
 	struct msr_range *next;
+};
+
+/*
+ * Hypercalls: numbers are KVM's. A handler returns what the guest finds in RAX,
+ * negative KVM errors among it; it is called without the device lock, and
+ * touches no vector registers.
+ */
+struct hypercall_range {
+	u64 first, last;
+	s64 (*call)(void *dev, struct vcpu *v, u64 nr, const u64 arg[4]);
+	void *dev;
+	struct hypercall_range *next;
 };
 
 #endif

@@ -14,8 +14,14 @@ static struct timer *timer_of(struct list *link)
 
 void clock_init(struct clock *c)
 {
-	*c = (struct clock){ 0 };
+	*c = (struct clock){ .time = c };
 	list_init(&c->timers);
+}
+
+void clock_init_following(struct clock *c, const struct clock *time)
+{
+	clock_init(c);
+	c->time = time;
 }
 
 void clock_start(struct clock *c)
@@ -36,7 +42,9 @@ void clock_stop(struct clock *c)
 
 u64 clock_now_ns(const struct clock *c)
 {
-	return c->running ? host_now_ns() - c->origin_ns : c->stopped_ns;
+	const struct clock *t = c->time;
+
+	return t->running ? host_now_ns() - t->origin_ns : t->stopped_ns;
 }
 
 u64 clock_next_ns(const struct clock *c)

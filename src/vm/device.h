@@ -25,6 +25,9 @@ struct device_class {
 	 * what follows from them. Returns 0 or -EINVAL. May be NULL. */
 	int (*loaded)(struct device *d);
 	void (*fini)(struct device *d); /* may be NULL */
+	/* Processor @cpu does what INIT asks of it: on its thread. May be
+	 * NULL. */
+	void (*cpu_init)(struct device *d, unsigned cpu);
 };
 
 struct device {

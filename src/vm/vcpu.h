@@ -12,13 +12,15 @@
 #include "base/base.h"
 #include "base/stats.h"
 #include "host/host.h"
+#include "vm/clock.h"
 #include "x86/state.h"
 
 struct vm;
 struct vcpu;
 
 /* The local APIC (with the PIC behind it) as its processor sees it. Called
- * on the vCPU's thread with the device lock held. */
+ * on the vCPU's thread, without the device lock; the C library is not needed
+ * for it, nor anything else that would touch vector registers. */
 struct intr_ops {
 	/* Acknowledges and returns the vector of the interrupt to deliver
 	 * now, or -1 if there is none after all. */
@@ -29,21 +31,35 @@ struct intr_ops {
 	void (*set_tpr)(void *dev, u8 tpr);
 };
 
+/* Who wants to know what a processor's thread does. Called on it, without the
+ * device lock, while no guest code runs. */
+struct watch_ops {
+	void (*begins)(void *dev, struct vcpu *v); /* a new thread */
+	void (*sleeps)(void *dev, struct vcpu *v); /* is about to */
+	void (*wakes)(void *dev, struct vcpu *v); /* before anything else */
+	void (*ticks)(void *dev, struct vcpu *v); /* timers have run */
+};
+
 /* Bits of v->request. */
 #define VCPU_REQ_INTR BIT(0) /* an interrupt waits in the APIC or PIC */
 #define VCPU_REQ_NMI BIT(1)
 #define VCPU_REQ_INIT BIT(2)
 #define VCPU_REQ_SIPI BIT(3) /* vector in v->sipi_vector */
-#define VCPU_REQ_TIMER BIT(4) /* timers of the VM's clock are due */
+#define VCPU_REQ_TIMER BIT(4) /* timers are due, or have an earlier deadline */
 #define VCPU_REQ_STOP BIT(5) /* leave the run loop: the VM ends or pauses */
 #define VCPU_REQ_ENGINE BIT(6) /* work queued by the engine itself; left
 				* alone while the vCPU waits for SIPI */
+/* Set by the vCPU's own thread between two calls of the engine's run(), which
+ * drops all that it knows of the guest's page tables, global or of whatever
+ * PCID, before it looks at guest memory by them again. */
+#define VCPU_REQ_FLUSH BIT(7)
 
 struct vcpu_stats {
 	u64 exits_request, exits_hlt;
 	u64 sleeps, idle_ns;
 	u64 timer_runs;
 	u64 pio, mmio, msr; /* accesses that reached the buses */
+	u64 hypercalls, kicks, lazy_flushes;
 };
 
 extern const struct stat_desc vcpu_stat_tab[];
@@ -56,27 +72,57 @@ struct vcpu {
 	unsigned index; /* also the APIC id */
 	const struct intr_ops *intr;
 	void *intr_dev;
+	const struct watch_ops *watch; /* NULL: nobody */
+	void *watch_dev;
 
 	u32 request; /* atomic, VCPU_REQ_* */
-	u8 sipi_vector;
+	u8 sipi_vector; /* atomic */
+	bool unhalt; /* atomic: this halt, or the next one, is over. No request:
+		      * while the guest does not halt it is nothing to do. */
 	struct host_event wake; /* for a halted vCPU */
-	struct host_alarm *alarm; /* vCPU 0: the VM's clock */
 	struct host_thread *thread;
+
+	/* Time, see vcpu_time.c. The thread's own. */
+	struct clock clock; /* the local APIC's timer */
+	u64 timer_ns; /* host time of its next deadline */
+	struct host_alarm *alarm; /* exists while the thread runs */
+	bool in_timers;
+
 	u32 poll_ns; /* how long to look for work before the next sleep */
 	struct vcpu_stats stats;
+	struct stat_group stat_group;
 };
 
-/* The vCPU's thread; @arg is the struct vcpu (vcpu.c, for vm_start). */
+/* --- for vm.c --- */
+
+/* The vCPU's thread; @arg is the struct vcpu. (vcpu.c) */
 void vcpu_thread(void *arg);
-/* clock.rearm: makes vCPU 0 look at the clock when @deadline_ns (VM time) has
- * come. With the device lock held. */
-void vcpu_clock_rearm(void *vm, u64 deadline_ns);
+/* The processor has its clock, which follows the VM's. (vcpu_time.c) */
+void vcpu_time_init(struct vcpu *v);
+/* The rearm of the devices' clock: makes vCPU 0 look at it when @deadline_ns
+ * (VM time) has come. With the device lock held. */
+void vcpu_device_clock_rearm(void *vm, u64 deadline_ns);
+
+/* --- for vcpu.c --- */
+
+/* The thread begins and ends: its alarm. (vcpu_time.c) */
+int vcpu_time_start(struct vcpu *v);
+void vcpu_time_stop(struct vcpu *v);
+/* Runs what timers are due. */
+void vcpu_run_timers(struct vcpu *v);
+/* Sleeps until there is something to do. (vcpu_idle.c) */
+void vcpu_wait_for_work(struct vcpu *v);
+
+/* --- for all --- */
 
 /*
  * Sets request bits and makes the vCPU see them soon: kicks the engine and
  * wakes it from HLT. Any thread, signal handlers too.
  */
 void vcpu_request(struct vcpu *v, u32 bits);
+/* Ends the vCPU's halt or, if it is not in one, the next, whether interrupts
+ * are enabled or not. Any thread. */
+void vcpu_unhalt(struct vcpu *v);
 static inline void vcpu_clear_request(struct vcpu *v, u32 bits)
 {
 	__atomic_fetch_and(&v->request, ~bits, __ATOMIC_ACQ_REL);

@@ -18,6 +18,7 @@ static u64 vcpu_alloc_bytes(const struct vm *vm)
 static void reset_cpu(struct vcpu *v, u64 host_tsc)
 {
 	vcpu_clear_request(v, ~0u);
+	v->unhalt = false;
 	v->x86.intel = v->vm->cpuid.intel;
 	x86_state_reset(&v->x86, false, v->index == 0);
 	v->x86.tsc_offset = 0 - host_tsc;
@@ -36,6 +37,7 @@ static int add_cpu(struct vm *vm, struct err *e)
 	v->vm = vm;
 	v->index = index;
 	host_event_init(&v->wake);
+	vcpu_time_init(v);
 	reset_cpu(v, vm->stopped_tsc);
 	err = vm->engine->vcpu_init(v, e);
 	if (err) {
@@ -43,6 +45,11 @@ static int add_cpu(struct vm *vm, struct err *e)
 		return err_set(e, err, "engine %s cannot make processor %u",
 			       vm->engine->name, index);
 	}
+	v->stat_group = (struct stat_group){ .title = "processors",
+					     .tab = vcpu_stat_tab,
+					     .count = vcpu_stat_count,
+					     .base = &v->stats };
+	vm_add_stats(vm, &v->stat_group);
 	vm->cpus[index] = v;
 	vm->cpu_count++;
 	return 0;
@@ -55,7 +62,7 @@ int vm_init(struct vm *vm, const struct vm_config *c, struct err *e)
 		c->engine_options ? c->engine_options : &default_options;
 	int err;
 
-	*vm = (struct vm){ .alarm_ns = CLOCK_NEVER };
+	*vm = (struct vm){ .timer_ns = CLOCK_NEVER };
 	if (c->cpus < 1 || c->cpus > VM_MAX_CPUS)
 		return err_set(e, -EINVAL,
 			       "a machine has from 1 to %u processors, not %u",
@@ -73,13 +80,14 @@ int vm_init(struct vm *vm, const struct vm_config *c, struct err *e)
 	host_mutex_init(&vm->lock);
 	host_event_init(&vm->ended);
 	clock_init(&vm->clock);
-	vm->clock.rearm = vcpu_clock_rearm;
+	vm->clock.rearm = vcpu_device_clock_rearm;
 	vm->clock.rearm_ctx = vm;
 	bus_init(&vm->pio, "pio", PIO_ADDRESS_BITS);
 	bus_init(&vm->mmio, "mmio", MMIO_ADDRESS_BITS);
 	x86_cpuid_init(&vm->cpuid, host_cpuid, c->cpus, host_tsc_hz());
+	vm->cpu_total = c->cpus;
 	vm->stopped_tsc = host_tsc();
-	vm->spare_cpu = host_cpu_count() > c->cpus;
+	vm->host_cpus = host_cpu_count();
 
 	err = c->engine->vm_init(vm, o, e);
 	if (err) {
@@ -144,6 +152,8 @@ int vm_start(struct vm *vm, struct err *e)
 		vm_pause(vm);
 	resume_tsc(vm);
 	clock_start(&vm->clock);
+	vm->timer_ns = 0; /* look at it first of all */
+	vm->awake = vm->cpu_count;
 	for (unsigned i = 0; i < vm->cpu_count && !err; i++) {
 		struct vcpu *v = vm->cpus[i];
 		char name[16];
@@ -169,7 +179,7 @@ void vm_join(struct vm *vm)
 		host_thread_join(v->thread);
 		v->thread = NULL;
 	}
-	if (vm->clock.running) {
+	if (clock_is_running(&vm->clock)) {
 		vm->stopped_tsc = host_tsc();
 		clock_stop(&vm->clock);
 	}
@@ -276,12 +286,22 @@ void vm_add_msrs(struct vm *vm, struct msr_range *r)
 	vm->msrs = r;
 }
 
+void vm_add_hypercalls(struct vm *vm, struct hypercall_range *r)
+{
+	r->next = vm->hypercalls;
+	vm->hypercalls = r;
+}
+
 void vm_add_stats(struct vm *vm, struct stat_group *g)
 {
 	struct stat_group **at = &vm->stats;
 
 	g->next = NULL;
-	while (*at)
-		at = &(*at)->next;
+	for (; *at; at = &(*at)->next)
+		if ((*at)->tab == g->tab) {
+			g->also = (*at)->also;
+			(*at)->also = g;
+			return;
+		}
 	*at = g;
 }

@@ -4,7 +4,9 @@
  * and how it ends. There are no globals: everything hangs from here.
  *
  * Locks, in order of acquisition: vm->lock (devices, buses, clock), then
- * whatever a back end or the log keeps for itself.
+ * whatever a back end, the engine or the log keeps for itself. What is a
+ * processor's own (its state, its clock, its local APIC but for arriving
+ * interrupts) has no lock: its thread alone touches it.
  */
 #ifndef DOPPEL_VM_VM_H
 #define DOPPEL_VM_VM_H
@@ -36,7 +38,9 @@ struct vm {
 	struct gmem mem;
 	struct x86_cpuid cpuid;
 	struct bus pio, mmio;
+	struct own_range own; /* comes before .mmio; set before vCPUs run */
 	struct msr_range *msrs;
+	struct hypercall_range *hypercalls;
 	struct clock clock;
 	struct device *devices;
 	struct stat_group *stats;
@@ -46,13 +50,22 @@ struct vm {
 
 	struct vcpu *cpus[VM_MAX_CPUS];
 	unsigned cpu_count;
+	unsigned cpu_total; /* that there will be, once all are made */
 
 	struct host_mutex lock;
-	/* The vCPU that holds the lock by one of the vm_*() below; NULL if
-	 * nobody does, or somebody else. Written by the holder. */
+	/* What depends on a processor's time stamp counter, told when the
+	 * guest has moved it: on its thread, with the device lock held. */
+	void (*tsc_changed)(void *ctx, struct vcpu *v);
+	void *tsc_changed_ctx;
+
+	/* The vCPU whose thread holds the lock; NULL if nobody does, or
+	 * somebody else. Written by the holder. */
 	struct vcpu *lock_vcpu;
-	u64 alarm_ns; /* host time at which vCPU 0 looks at the clock */
-	bool spare_cpu; /* more on the host than in here: waiting may poll */
+	/* Host time at which vCPU 0 has to look at the clock. Written with the
+	 * lock held, read by vCPU 0 without: atomic. */
+	u64 timer_ns;
+	unsigned host_cpus; /* that we may use */
+	u32 awake; /* atomic: vCPUs whose threads do not sleep */
 	u64 stopped_tsc; /* host TSC when the vCPUs stopped */
 	u32 end; /* enum vm_end; atomic, first one wins */
 	int exit_code;
@@ -115,20 +128,45 @@ static inline void vm_unlock(struct vm *vm)
 	host_mutex_unlock(&vm->lock);
 }
 
+/* The same for a vCPU's own thread. */
+static inline void vm_lock_as(struct vcpu *v)
+{
+	vm_lock(v->vm);
+	v->vm->lock_vcpu = v;
+}
+
+static inline void vm_unlock_as(struct vcpu *v)
+{
+	v->vm->lock_vcpu = NULL;
+	vm_unlock(v->vm);
+}
+
 void vm_add_device(struct vm *vm, struct device *d,
 		   const struct device_class *cls, const char *id);
 void vm_add_msrs(struct vm *vm, struct msr_range *r);
+void vm_add_hypercalls(struct vm *vm, struct hypercall_range *r);
+/* Groups of one table are printed as one sum. */
 void vm_add_stats(struct vm *vm, struct stat_group *g);
 
-/* What engines call for guests' accesses; they take the device lock. */
+/* What engines call for guests' accesses; they take the device lock where
+ * one is needed. */
 u64 vm_pio_read(struct vcpu *v, u16 port, unsigned bytes);
 void vm_pio_write(struct vcpu *v, u16 port, u64 value, unsigned bytes);
 u64 vm_mmio_read(struct vcpu *v, gpa_t gpa, unsigned bytes);
 void vm_mmio_write(struct vcpu *v, gpa_t gpa, u64 value, unsigned bytes);
-/* Device MSRs; false: #GP. */
+/* Device MSRs; false: #GP. An own one (struct msr_range) may be accessed with
+ * guest vector registers live. */
+bool vm_msr_is_own(const struct vm *vm, u32 msr);
 bool vm_msr_read(struct vcpu *v, u32 msr, u64 *value);
 bool vm_msr_write(struct vcpu *v, u32 msr, u64 value);
-/* Executes due timers; engines call it when v->alarm was seen set. */
-void vm_run_timers(struct vcpu *v);
+/* VMCALL or VMMCALL by a guest's kernel: what RAX becomes. May be called with
+ * guest vector registers live. The caller has seen to the operand size (32 bits
+ * outside of 64-bit mode) and to the CPL, by VM_HYPERCALL_EPERM. */
+u64 vm_hypercall(struct vcpu *v, u64 nr, const u64 arg[4]);
+#define VM_HYPERCALL_EPERM (-1)
+#define VM_HYPERCALL_ENOSYS (-1000)
+
+/* The guest has written v->x86.tsc_offset, by IA32_TSC or IA32_TSC_ADJUST. */
+void vm_tsc_changed(struct vcpu *v);
 
 #endif

@@ -72,6 +72,9 @@
 /* UMIP, RDPID */
 #define L7C_OURS (BIT(2) | BIT(22))
 #define L7D_FSRM BIT(4)
+/* Few hosts have it, and the translator needs none: Linux without it changes
+ * its own code by way of 100,000 IRETs at each boot. */
+#define L7D_SERIALIZE BIT(14)
 #define L7D_ARCH_CAPABILITIES BIT(29)
 
 /* --- leaf 0xd subleaf 1: XSAVEOPT, XSAVEC, XGETBV with ECX = 1 --- */
@@ -201,7 +204,7 @@ static void put_leaf7(struct x86_cpuid *c, x86_cpuid_fn host, bool avx)
 	r.eax = 0;
 	r.ebx = (r.ebx & L7B_HOST) | L7B_OURS;
 	r.ecx = (r.ecx & L7C_HOST) | L7C_OURS;
-	r.edx &= L7D_FSRM;
+	r.edx = (r.edx & L7D_FSRM) | L7D_SERIALIZE;
 	if (!avx) {
 		r.ebx &= ~L7B_AVX2;
 		r.ecx &= ~(L7C_VAES | L7C_VPCLMUL);

@@ -336,10 +336,12 @@ int x86_msr_write(struct x86_state *s, const struct x86_cpuid *c, u64 host_tsc,
 		delta = v - (host_tsc + s->tsc_offset);
 		s->tsc_offset += delta;
 		s->tsc_adjust += delta;
+		*change |= X86_CHANGE_TSC;
 		return 0;
 	case MSR_IA32_TSC_ADJUST:
 		s->tsc_offset += v - s->tsc_adjust;
 		s->tsc_adjust = v;
+		*change |= X86_CHANGE_TSC;
 		return 0;
 	case MSR_IA32_SYSENTER_CS:
 		s->sysenter_cs = (u32)v;

@@ -57,9 +57,12 @@ void x86_state_reset(struct x86_state *s, bool init, bool bsp)
 {
 	if (!init) {
 		bool intel = s->intel;
+		u64 tsc_offset = s->tsc_offset;
 
+		/* But for what is the machine's, not the processor's. */
 		fill_bytes(s, 0, sizeof(*s));
 		s->intel = intel;
+		s->tsc_offset = tsc_offset;
 		reset_survivors(s);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(s->gpr); i++)

@@ -101,6 +101,7 @@ int x86_deliver(struct x86_state *s, const struct x86_mem *m,
 #define X86_CHANGE_TLB BIT(0) /* all non-global translations of this PCID */
 #define X86_CHANGE_TLB_ALL BIT(1) /* everything, global too, all PCIDs */
 #define X86_CHANGE_MODE BIT(2) /* how code is decoded or checked */
+#define X86_CHANGE_TSC BIT(3) /* the time stamp counter has jumped */
 
 int x86_write_cr0(struct x86_state *s, const struct x86_mem *m, u64 v,
 		  unsigned *change, struct x86_fault *f);

@@ -69,6 +69,10 @@ CODE(c_next_jump, "xor %eax, %eax\n"
 		  "movb $0x77, " AT("1f + 1", "c_next_jump") "\n"
 		  "jmp 1f\n"
 		  "1: mov $0x11, %al\n" STOP);
+CODE(c_next_serialize, "xor %eax, %eax\n"
+		       "movb $0x77, " AT("1f + 1", "c_next_serialize") "\n"
+		       ".byte 0x0f, 0x01, 0xe8\n" /* serialize */
+		       "1: mov $0x11, %al\n" STOP);
 CODE(c_opcode, "mov $5, %eax\n"
 	       "movb $0x90, " AT("1f", "c_opcode") "\n"
 	       "movb $0x90, " AT("1f + 1", "c_opcode") "\n"
@@ -91,6 +95,13 @@ static void next_instruction(void)
 static void after_jump(void)
 {
 	EXPECT(c_next_jump, 0, 0x77);
+}
+
+static void after_serialize(void)
+{
+	if (!(cpuid_sub(7, 0).d & BIT(14)))
+		skip("this processor has no SERIALIZE");
+	EXPECT(c_next_serialize, 0, 0x77);
 }
 
 /*
@@ -341,6 +352,7 @@ static void overlapping(void)
 const struct test tests[] = {
 	{ "the next instruction", next_instruction },
 	{ "after a jump", after_jump },
+	{ "after SERIALIZE", after_serialize },
 	{ "changed length", changed_length },
 	{ "loops", loops },
 	{ "an instruction changes itself", itself },

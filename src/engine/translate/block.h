@@ -28,7 +28,8 @@ struct block_exit {
 	u8 *unlinked; /* where it jumps when not chained */
 	u8 *lookup; /* far: where it jumps when it cannot be chained */
 	union {
-		struct list far_link; /* far, of a kernel: in engine.far */
+		/* Far, of a kernel: in engine.far or .far_refused. */
+		struct list far_link;
 		/* Far, of a user: the way by which it is chained. */
 		u8 *guard;
 	};
@@ -38,6 +39,10 @@ struct block_exit {
 	bool backward;
 	bool far; /* to another page: see link.c */
 	bool guarded; /* ... of a user */
+	bool guard_used;
+	u32 guard_since; /* engine.grace when it was left alone */
+	bool waits; /* ... of a kernel: looks its target up, for now */
+	u8 refused; /* how often it came to that */
 	/* Offsets in the guard of what is patched there. */
 	u8 guard_tag, guard_base, guard_jump;
 };
@@ -93,7 +98,7 @@ struct block {
 	bool has_far;
 	gva_t va; /* of the page, when it was translated */
 	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */
-	bool dead;
+	bool dead; /* dropped; atomic */
 	/* In the block @host stands for guest register @guest: homes.c. */
 	struct {
 		u8 guest, host;

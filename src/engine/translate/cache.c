@@ -4,7 +4,8 @@
  * which is emptied when room is needed.
  *
  * Two views of one file: what is executed is never writable. Block records
- * and their tables live in an arena beside each segment and go with it.
+ * and their tables live in an arena beside each segment and go with it, so
+ * whoever is not parked (quiesce.c) may keep pointers to them.
  */
 #include "base/fmt.h"
 #include "engine/translate/engine.h"
@@ -108,40 +109,49 @@ static void segment_empty(struct engine *e, struct segment *s)
 	e->epoch++;
 }
 
-static void engine_flush_jumps(struct engine *e)
-{
-	for (unsigned i = 0; i < e->vm->cpu_count; i++)
-		jc_clear(tcpu_of(e->vm->cpus[i]));
-}
-
 static u32 engine_random(struct engine *e)
 {
 	e->random = e->random * 1664525u + 1013904223u;
 	return e->random >> 16;
 }
 
-struct segment *cache_reserve(struct engine *e, u64 bytes)
+static bool has_room(const struct segment_part *p, u64 bytes)
 {
-	struct segment *s = &e->seg[e->current];
-	bool evict = s->hot.bytes - s->hot.used < bytes ||
-		     s->cold.bytes - s->cold.used < bytes;
+	return p->bytes - p->used >= bytes;
+}
 
+bool cache_has_room(struct engine *e, u64 bytes)
+{
+	const struct segment *s = &e->seg[e->current];
+
+	e->victim = (e->current + 1) % CACHE_SEGMENTS;
 	/* For tests: evict although there is room, now and then. */
 	if (e->options.random_evict && engine_random(e) % 64 == 0) {
-		e->current = engine_random(e) % CACHE_SEGMENTS;
-		evict = true;
-	} else if (evict) {
-		e->current = (e->current + 1) % CACHE_SEGMENTS;
+		e->victim = engine_random(e) % CACHE_SEGMENTS;
+		if (e->seg[e->victim].count)
+			return false;
 	}
-	if (evict) {
-		s = &e->seg[e->current];
-		if (s->count) {
-			segment_empty(e, s);
-			engine_flush_jumps(e);
-			tcpu_of(e->vm->cpus[0])->stats.evictions++;
-		}
-	}
-	return s;
+	if (has_room(&s->hot, bytes) && has_room(&s->cold, bytes))
+		return true;
+	if (e->seg[e->victim].count)
+		return false;
+	e->current = e->victim;
+	return true;
+}
+
+void cache_evict(struct tcpu *t)
+{
+	struct engine *e = t->e;
+
+	exclusive_begin(t);
+	engine_lock(e);
+	e->current = e->victim;
+	segment_empty(e, &e->seg[e->current]);
+	engine_unlock(e);
+	for (unsigned i = 0; i < e->vm->cpu_count; i++)
+		jc_clear(tcpu_of(e->vm->cpus[i]));
+	t->stats.evictions++;
+	exclusive_end(t);
 }
 
 bool cache_add(struct segment *s, struct block *b)
@@ -159,14 +169,6 @@ bool cache_add(struct segment *s, struct block *b)
 	}
 	s->blocks[s->count++] = b;
 	return true;
-}
-
-void cache_flush(struct engine *e)
-{
-	for (unsigned i = 0; i < CACHE_SEGMENTS; i++)
-		segment_empty(e, &e->seg[i]);
-	e->current = 0;
-	engine_flush_jumps(e);
 }
 
 static bool part_holds(const struct segment_part *p, const u8 *pc)

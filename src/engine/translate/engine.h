@@ -21,6 +21,10 @@
 #define CACHE_DEFAULT_BYTES MiB(22)
 #define CACHE_MIN_BYTES MiB(1)
 #define STUB_BYTES KiB(16)
+#define SOFT_BITS 12
+
+/* What a block may take of either part of a segment. */
+#define BLOCK_HOST_BYTES KiB(16)
 
 struct arena_chunk;
 
@@ -39,12 +43,14 @@ struct segment {
 /* A guest page that holds translated code, in lines of 64 bytes. */
 struct code_page {
 	struct block_part *parts[64]; /* by the line that they begin in */
-	unsigned count; /* ... all of them */
+	unsigned count; /* ... all of them, and 1 while .cpus is not 0 */
+	u64 watch, cpus; /* struct watch */
 	unsigned reach; /* lines that one of them extends over, less one */
 	u64 lines; /* bit n: line n holds translated code */
 	gva_t va; /* where a kernel runs it, if .kernel */
 	bool kernel;
 	bool aliased; /* ... in several places */
+	u8 moves; /* how often that place has changed */
 };
 
 #define BLOCK_HASH_BITS 16
@@ -74,35 +80,59 @@ struct stubs {
 
 struct trans;
 
+/*
+ * Locks, in order of acquisition; vm->lock comes before all of them, and
+ * nothing that takes it is called with one held:
+ *	exclusive_lock	held while all other vCPUs are parked (quiesce.c)
+ *	lock		the cache's books, the table, code pages, links: all
+ *			that follows in struct engine. Generated code runs
+ *			without it. Held for the time of a translation.
+ *	windows->lock	of each vCPU: what its windows show
+ */
 struct engine {
 	struct vm *vm;
 	struct engine_options options;
+	bool smp; /* more than one vCPU */
+	struct host_mutex exclusive_lock;
+	u32 exclusive; /* atomic: somebody has it, or waits for the others */
+	struct tcpu *exclusive_owner;
+	unsigned exclusive_depth;
+	struct host_mutex lock;
+
 	struct host_code code;
 	u64 rw_offset; /* writable view minus executable view */
 	struct stubs stubs;
-	struct windows *windows; /* NULL: none */
+	u8 *trap; /* a window in which nothing ever is; NULL: no windows */
+	u32 pieces; /* atomic: regions of host memory in all windows */
 	struct segment seg[CACHE_SEGMENTS];
-	unsigned current;
+	unsigned current, victim;
 	u64 epoch; /* counts evictions */
 	u32 random;
 
 	struct list far; /* struct block_exit that are chained to other pages */
+	struct list far_refused; /* ... that could not be */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
-
-	/* Guest RAM written by others, not yet looked at; see smc.c. */
-	u32 foreign_lock;
-	u32 foreign_count;
-	struct {
-		gpa_t gpa;
-		u64 len;
-	} foreign[64];
+	u64 watches; /* counts code pages that were begun */
+	/* See link_user_far(). */
+	u32 grace;
+	u32 grace_passes[VM_MAX_CPUS];
+	u64 soft[1u << SOFT_BITS]; /* gpa + 1 of blocks, one for each hash */
 
 	bool fast_pext;
 	bool shifts_overwrite_flags; /* see insn_flags in trans.c */
-	struct stat_group stat_group, class_group;
 	struct trans *trans; /* working memory of the translation under way */
 };
+
+static inline void engine_lock(struct engine *e)
+{
+	host_mutex_lock(&e->lock);
+}
+
+static inline void engine_unlock(struct engine *e)
+{
+	host_mutex_unlock(&e->lock);
+}
 
 static inline u8 *engine_rw(const struct engine *e, const u8 *rx)
 {
@@ -112,14 +142,15 @@ static inline u8 *engine_rw(const struct engine *e, const u8 *rx)
 /* --- cache.c --- */
 int cache_init(struct engine *e, struct err *err);
 void cache_fini(struct engine *e);
-/* Makes room for a block of at most @bytes in each part; may evict. */
-struct segment *cache_reserve(struct engine *e, u64 bytes);
+/* Is there room for a block of at most @bytes in each part? If not, the caller
+ * lets go of the lock, calls cache_evict() where nothing of the past counts,
+ * and asks again. */
+bool cache_has_room(struct engine *e, u64 bytes);
+void cache_evict(struct tcpu *t);
 /* Small memory that lives as long as the segment; NULL if the host has none. */
 void *cache_arena(struct segment *s, size_t bytes);
 bool cache_add(struct segment *s, struct block *b);
-void cache_flush(struct engine *e);
-/* The block that holds an executed address, or NULL. Signal-safe on the vCPU
- * thread. */
+/* The block that holds an executed address, or NULL. */
 struct block *cache_find(const struct engine *e, const u8 *pc);
 static inline bool cache_holds(const struct engine *e, const u8 *pc)
 {
@@ -141,25 +172,70 @@ void link_break(struct engine *e, struct block *b); /* all from and to @b */
  * the exit's block. */
 void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to);
 void link_far(struct tcpu *t, struct block_exit *x, struct block *to);
-/* A kernel's mappings have changed. */
+/* A kernel's mappings have changed. Takes the lock. */
 void link_far_break(struct engine *e);
+/* Generations of jump caches begin anew: guards for old ones must go. The
+ * same. */
+void link_guards_break(struct engine *e);
+/* What could not be chained to other pages is tried anew. The same. */
+void link_far_retry(struct engine *e);
+/* Kernel code at @gpa is about to be looked up, to run at @va. */
+void link_place(struct tcpu *t, gpa_t gpa, gva_t va);
 /* @b is about to run at t->code_base. */
 void link_entered(struct tcpu *t, struct block *b);
 /* Makes the block's entries lead out of it. */
 void link_disable_entries(struct engine *e, struct block *b);
+/* Is that why the processor faults at @pc? Then b->poll_exit is where to go
+ * on. */
+bool link_is_disabled(const struct block *b, const u8 *pc);
 
 /* --- smc.c --- translated code and the pages it came from */
-bool smc_track(struct tcpu *t, struct block *b);
+/* Before bytes of @gpa's page are translated, for writes to be noticed from
+ * now on. False: the caller lets go of the lock, calls smc_settle(@watch) where
+ * nothing of the past counts, and begins anew. *@watch is 0 if it was no
+ * memory that there was not. */
+struct watch {
+	gpa_t gpa;
+	u64 number;
+	u64 cpus;
+};
+bool smc_watch(struct tcpu *t, gpa_t gpa, struct watch *w);
+void smc_settle(struct tcpu *t, const struct watch *w);
+void smc_track(struct tcpu *t, struct block *b);
 void smc_forget(struct engine *e, struct block *b);
-void smc_drop(struct tcpu *t, struct block *b);
-/* Drops blocks that [gpa, gpa + len) overlaps; returns how many. */
-unsigned smc_written(struct tcpu *t, gpa_t gpa, u64 len);
-void smc_foreign(void *engine, gpa_t gpa, u64 len); /* any thread */
-void smc_foreign_run(struct tcpu *t);
+void smc_drop(struct engine *e, struct block *b);
+/* All blocks of a page that has some. It keeps its struct code_page, for
+ * another one is about to be translated there. */
+void smc_drop_page(struct engine *e, gpa_t gpa);
+/* [gpa, gpa + len) has been written: drops blocks that it overlaps; returns
+ * how many. Takes the lock; any thread. */
+unsigned smc_written(struct engine *e, gpa_t gpa, u64 len);
+void smc_foreign(void *engine, gpa_t gpa, u64 len); /* for gmem.written */
+/* PAIRS: the barrier of smc_watch(), if it is asked after writing. */
 static inline bool smc_is_code(const struct engine *e, gpa_t gpa)
 {
-	return e->pages[gmem_page_index(&e->vm->mem, gpa)] != NULL;
+	return __atomic_load_n(&e->pages[gmem_page_index(&e->vm->mem, gpa)],
+			       __ATOMIC_ACQUIRE) != NULL;
 }
+
+/* --- quiesce.c --- what several vCPUs have to agree on */
+/* Nothing of the past counts: no address or permission that was looked up
+ * before is used after, and no return address in generated code is left. */
+static inline void quiesce_pass(struct tcpu *t)
+{
+	__atomic_store_n(&t->passes, t->passes + 1, __ATOMIC_RELEASE);
+}
+/* Between these the same is true all the time, and others do not wait. */
+void quiesce_park(struct tcpu *t);
+void quiesce_unpark(struct tcpu *t);
+/* Waits until all of @cpus have passed. Passes itself. Without locks. */
+void quiesce_wait(struct tcpu *t, u64 cpus);
+/* Has every vCPU but @t passed since e->grace was @since? With the lock. */
+bool quiesce_is_over(const struct tcpu *t, u32 since);
+/* Between these all other vCPUs are parked; they nest. Passes. No locks but
+ * those of engine.h in between. */
+void exclusive_begin(struct tcpu *t);
+void exclusive_end(struct tcpu *t);
 
 /* --- stubs.c --- */
 int stubs_make(struct engine *e);
@@ -183,7 +259,8 @@ u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
 u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
 
 /* --- trans.c --- */
-/* Translates at @gpa, seen at virtual (linear) address @va, for @key. NULL:
+/* Translates at @gpa, seen at virtual (linear) address @va, for @key, with the
+ * lock, room in the cache, and @gpa's and @gpa2's pages being watched. NULL:
  * the host has no memory, the VM was killed. */
 struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 			u32 key);
@@ -194,12 +271,16 @@ void tlb_flush_local(struct tcpu *t);
 /* CR3 has changed; @keep: nothing of its PCID is to be dropped. */
 void tlb_switch(struct tcpu *t, bool keep);
 void tlb_flush_page(struct tcpu *t, gva_t va);
-/* No vCPU may write @gpa's page without coming by mem.c. */
-void tlb_protect(struct tcpu *t, gpa_t gpa);
+/* @t, which may be another thread's, may not write @gpa's page without coming
+ * by mem.c. True: it had an entry, and may be about to use it. */
+bool tlb_protect(struct tcpu *t, gpa_t gpa);
 /* Looks @va up for @acc, and brings its page in if it may have an entry.
  * Returns 0; 1: no RAM there, *@gpa is the device's; or -1 and a fault. */
 int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	     gpa_t *gpa, struct x86_fault *f);
+/* The page that holds code at @va, by the guest's tables and nothing else, and
+ * without a trace in them. */
+bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
 /* Physical address of the code at @va, or -1 and a fault. */
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 
@@ -208,7 +289,8 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 u64 jc_find(struct tcpu *t, gva_t va);
 void jc_drop(struct tcpu *t, gva_t va); /* the entry for @va, if any */
 void jc_flush(struct tcpu *t, unsigned n);
-/* Before code is overwritten, and at the start. */
+void jc_init(struct tcpu *t);
+/* Before code is overwritten; @t runs none. */
 void jc_clear(struct tcpu *t);
 void jc_flush_all(struct tcpu *t);
 void jc_flush_local(struct tcpu *t);
@@ -271,6 +353,7 @@ u64 mem_commit(struct tcpu *t, s32 next);
 #define MISS_MMU_SHIFT 20 /* 2 bits */
 #define MISS_STACK BIT(22) /* non-canonical gives #SS */
 #define MISS_ALIGNED BIT(23) /* #GP unless aligned to its size */
+#define MISS_LOCKED BIT(24) /* to be atomic */
 /* In the place of a segment number: #AC. */
 #define FAULT_ALIGN 6u
 static inline enum mmu_index miss_mmu(u32 desc)
@@ -301,6 +384,10 @@ u64 run_poll(struct tcpu *t, struct block *b);
 u64 run_jump(struct tcpu *t, u64 tag);
 u64 run_jump_plain(struct tcpu *t, gva_t va);
 u64 run_callout(struct tcpu *t, struct callout *c);
+/* The instruction at x86.rip is to be run again, alone, by the software TLB;
+ * ... and beside no other vCPU. */
+void run_soft_once(struct tcpu *t);
+void run_exclusive_once(struct tcpu *t);
 u64 run_segment_fault(struct tcpu *t, u32 desc, u64 ret);
 
 /* --- fault.c --- */

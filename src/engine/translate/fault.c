@@ -97,9 +97,20 @@ void fault_deliver(struct tcpu *t, const struct x86_fault *f)
 	fault_deliver_kind(t, X86_EVENT_HW_EXCEPTION, f);
 }
 
+/* It stays until @t is parked (quiesce.c). */
+static struct block *find_running(struct engine *e, const u8 *pc)
+{
+	struct block *b;
+
+	engine_lock(e);
+	b = cache_find(e, pc);
+	engine_unlock(e);
+	return b;
+}
+
 void fault_locate(struct tcpu *t, const u8 *pc, unsigned insn)
 {
-	const struct block *b = cache_find(t->e, pc);
+	const struct block *b = find_running(t->e, pc);
 
 	BUG_ON(!b || insn >= b->meta_count);
 	set_rip(t, b, b->meta[insn].guest);
@@ -121,7 +132,7 @@ void fault_in_block(struct tcpu *t, const u8 *pc, unsigned insn,
 
 	fault_locate(t, pc, insn);
 	if (unlikely(x87_is_pending(t)) &&
-	    cache_find(t->e, pc)->meta[insn].waits_for_x87) {
+	    find_running(t->e, pc)->meta[insn].waits_for_x87) {
 		x86_fault_set(&mf, X86_MF);
 		f = &mf;
 	}
@@ -212,13 +223,13 @@ static void take_state(struct tcpu *t, const struct block *b,
 static void begin_soft(struct tcpu *t, struct block *b)
 {
 	t->stats.window_softs++;
-	t->debug.alone = true;
-	t->soft_once = true;
-	__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
+	run_soft_once(t);
+	engine_lock(t->e);
 	if (++b->softs == SOFTS_MAX && !b->dead) {
-		window_make_soft(t->e->windows, b->gpa);
-		smc_drop(t, b);
+		window_make_soft(t->e, b->gpa);
+		smc_drop(t->e, b);
 	}
+	engine_unlock(t->e);
 }
 
 /* What an access through a window may raise: #SS, too, for RBP as a base
@@ -315,7 +326,11 @@ bool fault_host(struct host_fault *h)
 
 	if (!e)
 		return false;
-	b = cache_find(e, pc);
+	b = find_running(e, pc);
+	if (b && link_is_disabled(b, pc)) {
+		h->pc = (u64)(uintptr_t)b->poll_exit;
+		return true;
+	}
 	m = b ? find_meta(b, pc) : NULL;
 	if (!m)
 		return false;

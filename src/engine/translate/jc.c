@@ -71,6 +71,25 @@ void jc_clear(struct tcpu *t)
 	}
 }
 
+/* Each vCPU has generations of its own, for guards of links compare them, too:
+ * those that are its index modulo a power of two. */
+static u64 jc_generation_step(const struct tcpu *t)
+{
+	u64 step = GENERATION;
+
+	while (step < t->v.vm->cpu_total * GENERATION)
+		step *= 2;
+	return step;
+}
+
+void jc_init(struct tcpu *t)
+{
+	for (unsigned n = 0; n < JC_COUNT; n++) {
+		t->jc_last_generation[n] = t->v.index * GENERATION;
+		entries_clear(t, n);
+	}
+}
+
 static void set_generation(struct tcpu *t, unsigned n, u64 generation)
 {
 	t->jc_generation[n] = generation;
@@ -84,12 +103,15 @@ static void set_generation(struct tcpu *t, unsigned n, u64 generation)
  */
 static void begin_generation(struct tcpu *t, unsigned n)
 {
-	t->jc_last_generation[n] += GENERATION;
+	u64 next = t->jc_last_generation[n] + jc_generation_step(t);
+
 	/* They come back after all have been used. */
-	if (!t->jc_last_generation[n]) {
+	if (next < t->jc_last_generation[n]) {
 		entries_clear(t, n);
 		spaces_forget(t, n);
+		link_guards_break(t->e);
 	}
+	t->jc_last_generation[n] = next;
 	fill_bytes(t->jc_bloom[n], 0, sizeof(t->jc_bloom[n]));
 	t->jc_local[n] = false;
 	if (!is_users(n))

@@ -54,7 +54,7 @@ static bool fpu_all_on(const struct x86_state *s)
 
 u32 key_kernel_windows(const struct engine *e)
 {
-	return e->windows ? KEY_WINDOW : 0;
+	return e->trap ? KEY_WINDOW : 0;
 }
 
 /* Windows are for 64-bit code whose rights to a page do not depend on more

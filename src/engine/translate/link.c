@@ -9,14 +9,18 @@
  * is global, as long as nothing of the kernel is flushed (jc.c); from a page
  * that runs at one virtual address, else the same jump leads to several. The
  * target's far entry sets code_base, to the address it was translated at.
+ * What cannot be chained is tried again after everything was flushed: a kernel
+ * switches global pages off for a moment, to change its MTRRs for instance.
  *
  * In user code in windows, where mappings change with every process, by way of
  * a guard: it compares code_base and the generation of the jump cache, so that
  * the link is good exactly as long as a jump cache entry would be. If it does
  * not match, the jump is looked up, and if that fails, chained anew.
  *
- * ORDER: rel32 fields are within 8 aligned bytes, so a patch is one atomic store and
- * other processors see the old or the new target.
+ * ORDER: rel32 fields are within 8 aligned bytes, so a patch is one atomic store
+ * and other processors see the old or the new target.
+ *
+ * All of this under the engine's lock.
  */
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
@@ -42,10 +46,30 @@ void link_exit(struct tcpu *t, struct block_exit *x, struct block *to)
 static void unlink_exit(struct engine *e, struct block_exit *x)
 {
 	patch_rel32(e, x->patch, x->unlinked);
+	x->guard_since = e->grace;
 	list_del(&x->link);
 	if (x->far && !x->guarded)
 		list_del(&x->far_link);
 	x->to = NULL;
+}
+
+/* To look its target up each time, from now on or until link_far_retry(). */
+#define REFUSED_MAX 16
+
+static void far_refuse(struct tcpu *t, struct block_exit *x)
+{
+	patch_rel32(t->e, x->patch, x->lookup);
+	if (++x->refused < REFUSED_MAX) {
+		x->waits = true;
+		list_add_tail(&t->e->far_refused, &x->far_link);
+	}
+}
+
+static void far_allow(struct engine *e, struct block_exit *x)
+{
+	patch_rel32(e, x->patch, x->unlinked);
+	list_del(&x->far_link);
+	x->waits = false;
 }
 
 static struct code_page *page_of(const struct engine *e, const struct block *b)
@@ -53,16 +77,28 @@ static struct code_page *page_of(const struct engine *e, const struct block *b)
 	return e->pages[gmem_page_index(&e->vm->mem, b->gpa)];
 }
 
+/*
+ * What this vCPU's TLB still has may be out of date for another one, which has
+ * flushed and broken such links: only what the tables say now is good for all.
+ * DEVIATES: for all that have the same kernel mapped there.
+ */
+static bool maps_now(struct tcpu *t, gva_t va, gpa_t gpa)
+{
+	gpa_t now;
+
+	return !t->e->smp || (tlb_peek_code(t, va, &now) && now == gpa);
+}
+
 void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 {
 	struct block *from = x->from;
 	gva_t target = (t->code_base + (u64)(s64)x->target) & PAGE_MASK;
 
-	if (x->to || t->e->options.no_chaining)
+	if (x->to || x->waits || t->e->options.no_chaining)
 		return;
-	if (!to || !to->has_far || to->va != target || to->gpa2 != ~0ull ||
+	if (!to || !maps_now(t, target, to->gpa & PAGE_MASK) || !to->has_far || to->va != target || to->gpa2 != ~0ull ||
 	    t->code_base != from->va || page_of(t->e, from)->aliased) {
-		patch_rel32(t->e, x->patch, x->lookup);
+		far_refuse(t, x);
 		return;
 	}
 	x->to = to;
@@ -78,7 +114,9 @@ static void patch64(struct engine *e, u8 *field, u64 v)
 }
 
 /*
- * ORDER: the guard is changed only while the exit does not lead to it.
+ * ORDER: the guard is changed only while the exit does not lead to it, and
+ * nobody is on the way through it from before: with several vCPUs, one that
+ * was used can often not be made good at once, and is by a later miss.
  */
 void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to)
 {
@@ -89,10 +127,13 @@ void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to)
 		unlink_exit(t->e, x);
 	if (t->e->options.no_chaining)
 		return;
-	if (to->key != x->key || to->gpa2 != ~0ull) {
+	if (to->key != x->key || to->gpa2 != ~0ull ||
+	    (t->e->smp && x->guard_used &&
+	     !quiesce_is_over(t, x->guard_since))) {
 		patch_rel32(t->e, x->patch, x->lookup);
 		return;
 	}
+	x->guard_used = true;
 	patch64(t->e, x->guard + x->guard_tag, -(t->code_base + generation));
 	patch64(t->e, x->guard + x->guard_base, target);
 	patch_rel32(t->e, x->guard + x->guard_jump,
@@ -107,8 +148,34 @@ void link_far_break(struct engine *e)
 {
 	struct list *p, *tmp;
 
+	engine_lock(e);
 	list_for_each_safe(p, tmp, &e->far)
 		unlink_exit(e, container_of(p, struct block_exit, far_link));
+	engine_unlock(e);
+}
+
+void link_guards_break(struct engine *e)
+{
+	engine_lock(e);
+	for (unsigned s = 0; s < CACHE_SEGMENTS; s++)
+		for (unsigned i = 0; i < e->seg[s].count; i++) {
+			struct block *b = e->seg[s].blocks[i];
+
+			for (unsigned k = 0; k < b->exit_count; k++)
+				if (b->exits[k].to && b->exits[k].guarded)
+					unlink_exit(e, &b->exits[k]);
+		}
+	engine_unlock(e);
+}
+
+void link_far_retry(struct engine *e)
+{
+	struct list *p, *tmp;
+
+	engine_lock(e);
+	list_for_each_safe(p, tmp, &e->far_refused)
+		far_allow(e, container_of(p, struct block_exit, far_link));
+	engine_unlock(e);
 }
 
 static void far_break(struct engine *e, struct block *b)
@@ -116,6 +183,29 @@ static void far_break(struct engine *e, struct block *b)
 	for (unsigned i = 0; i < b->exit_count; i++)
 		if (b->exits[i].to && b->exits[i].far)
 			unlink_exit(e, &b->exits[i]);
+}
+
+/*
+ * Early on a kernel runs where it was loaded, and then elsewhere. Blocks from
+ * before go, for they would never be chained to other pages. If a page comes
+ * and goes, it really is in several places.
+ */
+#define MOVES_MAX 4
+
+void link_place(struct tcpu *t, gpa_t gpa, gva_t va)
+{
+	const struct gmem *m = &t->e->vm->mem;
+	struct code_page *p;
+
+	if (!gmem_hva(m, gpa, 1))
+		return;
+	p = t->e->pages[gmem_page_index(m, gpa)];
+	if (likely(!p || !p->kernel || p->va == (va & PAGE_MASK)) ||
+	    p->moves == MOVES_MAX)
+		return;
+	p->moves++;
+	p->kernel = false;
+	smc_drop_page(t->e, gpa);
 }
 
 void link_entered(struct tcpu *t, struct block *b)
@@ -141,9 +231,12 @@ void link_break(struct engine *e, struct block *b)
 {
 	struct list *p, *tmp;
 
-	for (unsigned i = 0; i < b->exit_count; i++)
+	for (unsigned i = 0; i < b->exit_count; i++) {
 		if (b->exits[i].to)
 			unlink_exit(e, &b->exits[i]);
+		else if (b->exits[i].waits)
+			far_allow(e, &b->exits[i]);
+	}
 	list_for_each_safe(p, tmp, &b->incoming)
 		unlink_exit(e, container_of(p, struct block_exit, link));
 }
@@ -152,7 +245,13 @@ void link_break(struct engine *e, struct block *b)
  * Jump caches may still lead to the block. Both entries for the preferred
  * flags become a jump to its poll exit, which leaves at the block's start;
  * the other entry flows into these.
+ *
+ * ORDER: other vCPUs may be at work there, of whom each is to see an old
+ * instruction or the new one: of the jump's five bytes they get a single one,
+ * HLT, and fault.c does the rest.
  */
+#define HLT 0xf4
+
 void link_disable_entries(struct engine *e, struct block *b)
 {
 	u8 *entry[2] = { b->host + b->entry_pref, b->host + b->entry_nopoll };
@@ -161,7 +260,14 @@ void link_disable_entries(struct engine *e, struct block *b)
 		u8 *rw = engine_rw(e, entry[i]);
 		s32 d = (s32)(b->poll_exit - (entry[i] + 5));
 
-		rw[0] = 0xe9;
-		__builtin_memcpy(rw + 1, &d, 4);
+		__atomic_store_n(rw, e->smp ? HLT : 0xe9, __ATOMIC_RELEASE);
+		if (!e->smp)
+			__builtin_memcpy(rw + 1, &d, 4);
 	}
+}
+
+bool link_is_disabled(const struct block *b, const u8 *pc)
+{
+	return b->dead && (pc == b->host + b->entry_pref ||
+			   pc == b->host + b->entry_nopoll);
 }

@@ -155,13 +155,14 @@ int mem_write(struct tcpu *t, gva_t va, const void *buf, unsigned len,
 			device_write(t, gpa, from, n);
 			continue;
 		}
-		if (smc_is_code(t->e, gpa)) {
-			t->stats.code_writes++;
-			if (smc_written(t, gpa, n))
-				t->leave_after = 1;
-		}
 		p = gmem_hva(&t->e->vm->mem, gpa, n);
 		copy_bytes(p, from, n);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (unlikely(smc_is_code(t->e, gpa))) {
+			t->stats.code_writes++;
+			if (smc_written(t->e, gpa, n))
+				t->leave_after = 1;
+		}
 	}
 	return 0;
 }
@@ -234,6 +235,11 @@ u64 mem_miss(struct tcpu *t, gva_t va, u32 desc, u64 *ret)
 	}
 	if (p)
 		return (u64)(uintptr_t)p;
+	if (unlikely(desc & MISS_LOCKED) && !fault && !t->exclusive_once) {
+		fault_locate(t, pc, insn);
+		run_exclusive_once(t);
+		return 0;
+	}
 	t->stats.bounces++;
 	b = t->bounce + (va & 63);
 	if (!fault && (acc & X86_ACC_WRITE) &&

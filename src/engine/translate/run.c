@@ -30,14 +30,13 @@ static bool fetch_fault(struct tcpu *t, const struct x86_fault *f)
 
 /* Where there is no memory, the bus of a PC floats high, and FF FF is no
  * instruction. DEVIATES: devices' memory cannot be executed either. */
-static struct block *fetch_nothing(struct tcpu *t, gpa_t gpa)
+static bool fetch_nothing(struct tcpu *t, gpa_t gpa)
 {
 	struct x86_fault f;
 
 	TRACE(FAULT, "no memory at %llx to execute", (unsigned long long)gpa);
 	x86_fault_set(&f, X86_UD);
-	fetch_fault(t, &f);
-	return NULL;
+	return fetch_fault(t, &f);
 }
 
 /* The linear address of rip; false after a fault. */
@@ -70,6 +69,60 @@ static bool crosses(struct tcpu *t, gpa_t gpa)
 		       X86_DECODE_SHORT;
 }
 
+/*
+ * The block at @gpa, translated if need be. With the lock held; NULL, the VM
+ * being killed, without.
+ */
+static struct block *make_block(struct tcpu *t, gpa_t gpa, gva_t lin,
+				gpa_t gpa2)
+{
+	struct engine *e = t->e;
+	struct block *b = NULL;
+	struct watch w;
+
+	for (;;) {
+		/* Another vCPU may have made it while we waited. */
+		b = table_find_crossing(e, gpa, t->key, gpa2);
+		if (b)
+			return b;
+		if (!cache_has_room(e, BLOCK_HOST_BYTES)) {
+			engine_unlock(e);
+			cache_evict(t);
+			engine_lock(e);
+		} else if (!smc_watch(t, gpa, &w) ||
+			   (gpa2 != ~0ull && !smc_watch(t, gpa2, &w))) {
+			engine_unlock(e);
+			if (!w.cpus) {
+				vm_kill(e->vm, "no memory for what is known "
+					       "of translated code");
+				return NULL;
+			}
+			smc_settle(t, &w);
+			engine_lock(e);
+		} else {
+			b = translate(t, gpa, lin, gpa2, t->key);
+			if (!b)
+				engine_unlock(e);
+			return b;
+		}
+	}
+}
+
+/* The page of the rest of an instruction whose first byte is at @lin, on the
+ * page before; false after a fault. */
+static bool second_page(struct tcpu *t, gva_t lin, gpa_t *gpa)
+{
+	gva_t second = (lin & PAGE_MASK) + PAGE_SIZE;
+	struct x86_fault f;
+
+	if (!(t->key & KEY_CODE64))
+		second = (u32)second;
+	if (tlb_fetch(t, second, gpa, &f))
+		return fetch_fault(t, &f);
+	*gpa &= PAGE_MASK;
+	return gmem_hva(&t->e->vm->mem, *gpa, 1) || fetch_nothing(t, *gpa);
+}
+
 static struct block *find_any_block(struct tcpu *t, bool *global)
 {
 	struct engine *e = t->e;
@@ -86,35 +139,32 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 		return NULL;
 	}
 	*global = t->itlb[(lin >> PAGE_SHIFT) % ITLB_ENTRIES].global;
+	engine_lock(e);
+	if (!(t->key & KEY_USER))
+		link_place(t, gpa, lin);
 	b = table_find(e, gpa, t->key);
 	if (b && b->gpa2 == ~0ull)
 		return b;
-	if (!gmem_hva(&e->vm->mem, gpa, 1))
-		return fetch_nothing(t, gpa);
+	if (!gmem_hva(&e->vm->mem, gpa, 1)) {
+		engine_unlock(e);
+		fetch_nothing(t, gpa);
+		return NULL;
+	}
 	/* If one does, all do: their code is the same on this page. */
 	if (b || crosses(t, gpa)) {
-		gva_t second = (lin & PAGE_MASK) + PAGE_SIZE;
-
-		if (!(t->key & KEY_CODE64))
-			second = (u32)second;
-		if (tlb_fetch(t, second, &gpa2, &f)) {
-			fetch_fault(t, &f);
+		engine_unlock(e);
+		if (!second_page(t, lin, &gpa2))
 			return NULL;
-		}
-		gpa2 &= PAGE_MASK;
-		if (!gmem_hva(&e->vm->mem, gpa2, 1))
-			return fetch_nothing(t, gpa2);
-		b = table_find_crossing(e, gpa, t->key, gpa2);
-		if (b)
-			return b;
+		engine_lock(e);
 	}
-	return translate(t, gpa, lin, gpa2, t->key);
+	return make_block(t, gpa, lin, gpa2);
 }
 
 /*
- * The block at rip, translated if need be; NULL when a fault was delivered
- * instead or the VM is being killed. *@global: its page is. Where an
- * instruction may lie across the limit of CS, it has a block to itself.
+ * The block at rip, translated if need be; the engine's lock is held then.
+ * NULL when a fault was delivered instead or the VM is being killed. *@global:
+ * its page is. Where an instruction may lie across the limit of CS, it has a
+ * block to itself.
  */
 static struct block *find_block(struct tcpu *t, bool *global)
 {
@@ -124,6 +174,7 @@ static struct block *find_block(struct tcpu *t, bool *global)
 	if (b && unlikely(t->key & KEY_LIMIT) &&
 	    ((t->key & KEY_STEPS) || b->gpa2 != ~0ull) &&
 	    t->v.x86.rip + b->guest_bytes - 1 > t->v.x86.seg[X86_CS].limit) {
+		engine_unlock(t->e);
 		x86_gp(&f);
 		fetch_fault(t, &f);
 		return NULL;
@@ -162,10 +213,12 @@ static bool prepare(struct tcpu *t, bool alone, bool masked)
 	return !t->debug.armed || !debug_before(t, alone, masked);
 }
 
+/* Notes that @b is what comes now; lets go of the lock. */
 static u64 enter_block(struct tcpu *t, struct block *b)
 {
 	t->code_base = t->v.x86.rip - (b->gpa & ~PAGE_MASK);
 	link_entered(t, b);
+	engine_unlock(t->e);
 	TRACE(EXEC, "%llx gpa %llx key %x", (unsigned long long)t->v.x86.rip,
 	      (unsigned long long)b->gpa, b->key);
 	return (u64)(uintptr_t)block_entry(b, FLAGS_SAVED, true);
@@ -179,16 +232,40 @@ static bool must_leave(const struct tcpu *t)
 	       !__atomic_load_n(&t->calm, __ATOMIC_RELAXED);
 }
 
+void run_soft_once(struct tcpu *t)
+{
+	t->debug.alone = true;
+	t->soft_once = true;
+	__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
+}
+
+void run_exclusive_once(struct tcpu *t)
+{
+	run_soft_once(t);
+	t->exclusive_once = true;
+}
+
+/* What had to be run alone has been. */
+static void end_once(struct tcpu *t)
+{
+	if (likely(!t->soft_once) || t->debug.alone)
+		return;
+	t->soft_once = false;
+	key_update(t);
+	if (t->exclusive_once) {
+		t->exclusive_once = false;
+		exclusive_end(t);
+	}
+}
+
 u64 run_next(struct tcpu *t)
 {
 	struct block *b;
 	bool global;
 	u64 host;
 
-	if (unlikely(t->soft_once)) {
-		t->soft_once = false;
-		key_update(t);
-	}
+	quiesce_pass(t);
+	end_once(t);
 	if (t->v.x86.intr_shadow || must_leave(t))
 		return leave(t);
 	if (!prepare(t, false, false))
@@ -216,7 +293,9 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	u64 epoch = t->e->epoch;
 	bool global = false;
 
+	/* @x may not be used from here on, unless the epoch says so. */
 	set_rip(t, t->code_base + (u64)(s64)x->target);
+	quiesce_pass(t);
 	if (must_leave(t))
 		return leave(t);
 	b = find_block(t, &global);
@@ -321,12 +400,8 @@ static bool deliver_interrupt(struct tcpu *t)
 	struct x86_fault f = { 0 };
 	int vector;
 
-	world_enter(t);
-	vm_lock(t->e->vm);
 	vcpu_clear_request(&t->v, VCPU_REQ_INTR);
 	vector = t->v.intr ? t->v.intr->ack(t->v.intr_dev) : -1;
-	vm_unlock(t->e->vm);
-	world_leave(t);
 	if (vector < 0)
 		return false;
 	f.vector = (u8)vector;
@@ -361,14 +436,17 @@ static bool attend(struct tcpu *t, enum vm_exit *why)
 	u32 req;
 
 	__atomic_store_n(&t->calm, 1, __ATOMIC_SEQ_CST);
+	/* Somebody may wait for us to do so. */
+	quiesce_park(t);
+	quiesce_unpark(t);
 	req = vcpu_requests(&t->v);
+	if (req & VCPU_REQ_FLUSH) {
+		vcpu_clear_request(&t->v, VCPU_REQ_FLUSH);
+		tlb_flush_all(t);
+	}
 	if (t->fault_pending) {
 		t->fault_pending = false;
 		fault_deliver(t, &t->fault);
-	}
-	if (req & VCPU_REQ_ENGINE) {
-		vcpu_clear_request(&t->v, VCPU_REQ_ENGINE);
-		smc_foreign_run(t);
 	}
 	if ((req & REQ_NOT_OURS) || vm_is_ending(t->e->vm)) {
 		*why = VM_EXIT_REQUEST;
@@ -411,25 +489,30 @@ static void enter_in_shadow(struct tcpu *t)
 {
 	const struct stubs *stubs = &t->e->stubs;
 	bool mov_ss = t->v.x86.intr_shadow == X86_SHADOW_MOV_SS;
+	const u8 *pc;
 	struct block *b;
 	bool global;
 
 	t->v.x86.intr_shadow = 0;
 	t->debug.alone = false;
-	if (!prepare(t, true, mov_ss))
+	if (!prepare(t, true, mov_ss)) {
+		t->exclusive_once = false;
 		return;
+	}
+	if (t->exclusive_once)
+		exclusive_begin(t);
 	if (t->soft_once)
 		t->key |= KEY_STEPS;
 	b = find_block(t, &global);
-	if (!b)
-		return;
-	if (vcpu_requests(&t->v))
-		__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
-	jc_note(t, t->v.x86.rip, global);
-	(void)enter_block(t, b);
-	enter_code(t,
-		   stubs->enter,
-		   block_entry(b, b->pref, false));
+	if (b) {
+		if (vcpu_requests(&t->v))
+			__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
+		jc_note(t, t->v.x86.rip, global);
+		pc = block_entry(b, b->pref, false);
+		(void)enter_block(t, b);
+		enter_code(t, stubs->enter, pc);
+	}
+	end_once(t);
 }
 
 static void enter_next(struct tcpu *t)
@@ -446,6 +529,7 @@ enum vm_exit translate_run(struct vcpu *v)
 	enum vm_exit why = VM_EXIT_REQUEST;
 
 	host_set_gs_base(t);
+	quiesce_unpark(t);
 	if (t->stale) {
 		t->stale = false;
 		tcpu_set_rflags(t, v->x86.rflags);
@@ -469,6 +553,7 @@ enum vm_exit translate_run(struct vcpu *v)
 		else
 			enter_next(t);
 	}
+	quiesce_park(t);
 	world_enter(t);
 	t->world_depth = 0;
 	v->x86.rflags = tcpu_rflags(t);

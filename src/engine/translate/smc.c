@@ -9,6 +9,15 @@
  * slow write, not a retranslation; and what a write costs does not grow with
  * the code on the page, only with what there is in and just before the lines
  * that it changes.
+ *
+ * Whoever writes, in C, writes first and then asks smc_is_code(); who
+ * translates makes the page a code page first and then reads its bytes. So one
+ * of them sees the other. Generated code has checked before it writes: that it
+ * is not between the two, smc_watch() and smc_settle() make sure. (A window
+ * needs no such care: to make its page read only is to stop all writes.)
+ *
+ * A block that is dropped may be run on to its end by another vCPU, as a
+ * processor may run on what it has fetched; no jump leads there any more.
  */
 #include "engine/translate/engine.h"
 
@@ -31,21 +40,73 @@ static gpa_t part_gpa(const struct block *b, unsigned n)
 	return n == 0 ? b->gpa : b->gpa2;
 }
 
-static bool track_part(struct tcpu *t, struct block *b, unsigned n,
+/* The vCPUs beside @t that may be about to write, by an entry of their TLBs
+ * that they had. */
+static u64 protect(struct tcpu *t, gpa_t gpa)
+{
+	const struct vm *vm = t->e->vm;
+	u64 cpus = 0;
+
+	for (unsigned i = 0; i < vm->cpu_count; i++) {
+		struct tcpu *u = tcpu_of(vm->cpus[i]);
+
+		if (tlb_protect(u, gpa) && u != t)
+			cpus |= BIT64(i);
+		window_protect(u, gpa & PAGE_MASK);
+	}
+	return cpus;
+}
+
+bool smc_watch(struct tcpu *t, gpa_t gpa, struct watch *w)
+{
+	struct code_page **pp = page_of(t->e, gpa), *page = *pp;
+
+	*w = (struct watch){ .gpa = gpa };
+	if (!page) {
+		page = host_alloc(sizeof(*page));
+		if (!page)
+			return false;
+		page->watch = ++t->e->watches;
+		/* PAIRS: smc_is_code() of those who have written, or have made
+		 * a write entry. */
+		__atomic_store_n(pp, page, __ATOMIC_SEQ_CST);
+		page->cpus = protect(t, gpa);
+		/* It is to stay until it is settled. */
+		page->count += page->cpus != 0;
+	}
+	w->number = page->watch;
+	w->cpus = page->cpus;
+	return !page->cpus;
+}
+
+static void page_release(struct code_page **pp)
+{
+	if (--(*pp)->count)
+		return;
+	host_free(*pp);
+	__atomic_store_n(pp, NULL, __ATOMIC_RELEASE);
+}
+
+void smc_settle(struct tcpu *t, const struct watch *w)
+{
+	struct code_page **pp = page_of(t->e, w->gpa);
+
+	quiesce_wait(t, w->cpus);
+	engine_lock(t->e);
+	if (*pp && (*pp)->watch == w->number && (*pp)->cpus) {
+		(*pp)->cpus = 0;
+		page_release(pp);
+	}
+	engine_unlock(t->e);
+}
+
+static void track_part(struct tcpu *t, struct block *b, unsigned n,
 		       unsigned first, unsigned last)
 {
-	gpa_t gpa = part_gpa(b, n);
-	struct code_page **pp = page_of(t->e, gpa), *page = *pp;
+	struct code_page *page = *page_of(t->e, part_gpa(b, n));
 	struct block_part *p = &b->part[n];
 	unsigned line = first >> LINE_SHIFT;
 
-	if (!page) {
-		*pp = page = host_alloc(sizeof(*page));
-		if (!page)
-			return false;
-		tlb_protect(t, gpa);
-		window_protect(t->e, gpa & PAGE_MASK);
-	}
 	*p = (struct block_part){ .next = page->parts[line],
 				  .first = (u16)first,
 				  .last = (u16)last,
@@ -55,7 +116,6 @@ static bool track_part(struct tcpu *t, struct block *b, unsigned n,
 	if ((last >> LINE_SHIFT) - line > page->reach)
 		page->reach = (last >> LINE_SHIFT) - line;
 	page->lines |= lines_of(first, last);
-	return true;
 }
 
 static void forget_part(struct engine *e, struct block *b, unsigned n)
@@ -66,13 +126,10 @@ static void forget_part(struct engine *e, struct block *b, unsigned n)
 	while (*p != &b->part[n])
 		p = &(*p)->next;
 	*p = (*p)->next;
-	if (!--(*pp)->count) {
-		host_free(*pp);
-		*pp = NULL;
-	}
+	page_release(pp);
 }
 
-bool smc_track(struct tcpu *t, struct block *b)
+void smc_track(struct tcpu *t, struct block *b)
 {
 	unsigned first = (unsigned)(b->gpa & ~PAGE_MASK);
 	unsigned end = first + b->guest_bytes, on_first = end;
@@ -81,14 +138,9 @@ bool smc_track(struct tcpu *t, struct block *b)
 	/* One that is too long counts bytes that were never looked at. */
 	if (b->gpa2 != ~0ull || end > page)
 		on_first = page;
-	if (!track_part(t, b, 0, first, on_first - 1))
-		return false;
-	if (b->gpa2 != ~0ull &&
-	    !track_part(t, b, 1, 0, end > page ? end - page - 1 : 0)) {
-		forget_part(t->e, b, 0);
-		return false;
-	}
-	return true;
+	track_part(t, b, 0, first, on_first - 1);
+	if (b->gpa2 != ~0ull)
+		track_part(t, b, 1, 0, end > page ? end - page - 1 : 0);
 }
 
 void smc_forget(struct engine *e, struct block *b)
@@ -98,14 +150,32 @@ void smc_forget(struct engine *e, struct block *b)
 		forget_part(e, b, 1);
 }
 
-void smc_drop(struct tcpu *t, struct block *b)
+/* Under the lock: vCPU 0's stand for the VM's. */
+static struct tstats *stats(const struct engine *e)
 {
-	link_break(t->e, b);
-	link_disable_entries(t->e, b);
-	smc_forget(t->e, b);
-	table_remove(t->e, b);
+	return &tcpu_of(e->vm->cpus[0])->stats;
+}
+
+void smc_drop(struct engine *e, struct block *b)
+{
 	b->dead = true;
-	t->stats.invalidated++;
+	link_break(e, b);
+	link_disable_entries(e, b);
+	smc_forget(e, b);
+	table_remove(e, b);
+	stats(e)->invalidated++;
+}
+
+void smc_drop_page(struct engine *e, gpa_t gpa)
+{
+	struct code_page *page = *page_of(e, gpa);
+
+	page->count++; /* so that it stays */
+	for (unsigned line = 0; line < ARRAY_SIZE(page->parts); line++)
+		while (page->parts[line])
+			smc_drop(e, block_of(page->parts[line]));
+	page->lines = 0;
+	page->count--;
 }
 
 /* The lines of @among that parts cover which begin in lines @from to @to. */
@@ -121,9 +191,9 @@ static u64 lines_covered(const struct code_page *page, u64 among,
 	return lines & among;
 }
 
-static unsigned page_written(struct tcpu *t, gpa_t gpa, unsigned len)
+static unsigned page_written(struct engine *e, gpa_t gpa, unsigned len)
 {
-	struct code_page **pp = page_of(t->e, gpa), *page = *pp;
+	struct code_page **pp = page_of(e, gpa), *page = *pp;
 	unsigned first = (unsigned)(gpa & ~PAGE_MASK), last = first + len - 1;
 	unsigned from = first >> LINE_SHIFT, dropped = 0;
 	u64 gone = 0;
@@ -140,7 +210,7 @@ static unsigned page_written(struct tcpu *t, gpa_t gpa, unsigned len)
 			if (p->first > last || p->last < first)
 				continue;
 			gone |= lines_of(p->first, p->last);
-			smc_drop(t, block_of(p));
+			smc_drop(e, block_of(p));
 			dropped++;
 			if (!*pp)
 				return dropped;
@@ -157,73 +227,28 @@ static unsigned page_written(struct tcpu *t, gpa_t gpa, unsigned len)
 	return dropped;
 }
 
-unsigned smc_written(struct tcpu *t, gpa_t gpa, u64 len)
+unsigned smc_written(struct engine *e, gpa_t gpa, u64 len)
 {
 	unsigned dropped = 0;
 
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	while (len) {
 		u64 n = min_u64(len, PAGE_SIZE - (gpa & ~PAGE_MASK));
 
-		if (gmem_hva(&t->e->vm->mem, gpa, n))
-			dropped += page_written(t, gpa, (unsigned)n);
+		if (gmem_hva(&e->vm->mem, gpa, n) && smc_is_code(e, gpa)) {
+			engine_lock(e);
+			dropped += page_written(e, gpa, (unsigned)n);
+			engine_unlock(e);
+		}
 		gpa += n;
 		len -= n;
 	}
 	if (dropped)
-		t->stats.code_hits++;
+		stats(e)->code_hits++;
 	return dropped;
 }
 
-static void foreign_take(struct engine *e)
-{
-	while (__atomic_exchange_n(&e->foreign_lock, 1, __ATOMIC_ACQUIRE))
-		__builtin_ia32_pause();
-}
-
-static void foreign_give(struct engine *e)
-{
-	__atomic_store_n(&e->foreign_lock, 0, __ATOMIC_RELEASE);
-}
-
-/*
- * Devices wrote guest RAM. The write is done; what is left is to drop stale
- * translations, on the vCPU's thread, before it looks at any interrupt.
- */
 void smc_foreign(void *engine, gpa_t gpa, u64 len)
 {
-	struct engine *e = engine;
-	bool code = false;
-
-	for (gpa_t p = gpa & PAGE_MASK; p < gpa + len; p += PAGE_SIZE)
-		if (gmem_hva(&e->vm->mem, p, 1) && smc_is_code(e, p)) {
-			code = true;
-			break;
-		}
-	if (!code)
-		return;
-	foreign_take(e);
-	if (e->foreign_count < ARRAY_SIZE(e->foreign)) {
-		e->foreign[e->foreign_count].gpa = gpa;
-		e->foreign[e->foreign_count].len = len;
-	}
-	e->foreign_count++;
-	foreign_give(e);
-	vcpu_request(e->vm->cpus[0], VCPU_REQ_ENGINE);
-}
-
-void smc_foreign_run(struct tcpu *t)
-{
-	struct engine *e = t->e;
-	u32 n;
-
-	if (!__atomic_load_n(&e->foreign_count, __ATOMIC_ACQUIRE))
-		return;
-	foreign_take(e);
-	n = e->foreign_count;
-	for (u32 i = 0; i < n && i < ARRAY_SIZE(e->foreign); i++)
-		smc_written(t, e->foreign[i].gpa, e->foreign[i].len);
-	e->foreign_count = 0;
-	foreign_give(e);
-	if (n > ARRAY_SIZE(e->foreign))
-		cache_flush(e);
+	smc_written(engine, gpa, len);
 }

@@ -22,7 +22,8 @@
  * processor predicts them: RSP is a shadow stack's while generated code runs,
  * and the monitor's own in C. See stack.c and shadow.c.
  *
- * Owned by the vCPU's thread, but for .calm.
+ * Owned by the vCPU's thread, but for .calm, .parked, .passes, and what
+ * smc_watch() takes away: write entries of TLBs.
  */
 #ifndef DOPPEL_TRANSLATE_TCPU_H
 #define DOPPEL_TRANSLATE_TCPU_H
@@ -112,6 +113,9 @@ struct tcpu {
 	u8 fpu_live;
 	u8 in_code; /* generated code runs, or C called from it */
 	u32 calm; /* atomic: 0 if there are requests to look at, else 1 */
+	/* Read by other vCPUs: see quiesce.c. */
+	u32 passes;
+	u32 parked; /* bool */
 	u64 code_base; /* virtual address of the running block's page */
 	u64 host_rsp; /* C's, to call it or to leave generated code by */
 	u64 shadow_rsp; /* generated code's, while C runs */
@@ -175,7 +179,9 @@ struct tcpu {
 	u64 window[WINDOW_RIGHTS][WINDOW_SLOTS];
 	struct space *window_user, *window_low, *window_high; /* or NULL */
 	u32 window_hot; /* bool: user code runs in windows */
+	struct windows *windows; /* NULL: none */
 	bool soft_once; /* ... but for the next instruction */
+	bool exclusive_once; /* ... which is to run beside no other vCPU */
 
 	struct engine *e;
 	u32 key; /* mode of the code that runs now: see key.h */
@@ -209,6 +215,7 @@ struct tcpu {
 
 	struct x86_mem mem; /* how src/x86 reaches this vCPU's memory */
 	struct tstats stats;
+	struct stat_group stat_group, class_group;
 
 	struct tlb tlb[MMU_COUNT];
 	struct jc_entry jc[JC_COUNT][JC_ENTRIES];

@@ -24,9 +24,16 @@ static void *phys_word(void *ctx, gpa_t gpa)
 	void *p = gmem_hva(&t->e->vm->mem, gpa, 8);
 
 	if (p && unlikely(smc_is_code(t->e, gpa)) &&
-	    smc_written(t, gpa, 8))
+	    smc_written(t->e, gpa, 8))
 		t->leave_after = 1;
 	return p;
+}
+
+static void *phys_peek(void *ctx, gpa_t gpa)
+{
+	struct tcpu *t = ctx;
+
+	return gmem_hva(&t->e->vm->mem, gpa, 8);
 }
 
 static void entry_clear(struct tlb *tlb, unsigned i)
@@ -54,6 +61,7 @@ void tlb_flush_all(struct tcpu *t)
 	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
 		t->itlb[i].va = 1;
 	jc_flush_all(t);
+	link_far_retry(t->e);
 	window_flush_all(t);
 	t->stats.tlb_flushes_all++;
 }
@@ -129,14 +137,34 @@ void tlb_flush_page(struct tcpu *t, gva_t va)
 	t->stats.tlb_invlpg++;
 }
 
-void tlb_protect(struct tcpu *t, gpa_t gpa)
+bool tlb_protect(struct tcpu *t, gpa_t gpa)
 {
 	gpa_t page = gpa & PAGE_MASK;
+	bool had = false;
 
 	for (unsigned m = 0; m < MMU_COUNT; m++)
-		for (unsigned i = 0; i < TLB_ENTRIES; i++)
-			if (t->tlb[m].gpa[i] == page)
-				t->tlb[m].write_tag[i] = i ? 0 : PAGE_SIZE;
+		for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+			u64 bad = i ? 0 : PAGE_SIZE;
+			u64 *tag = &t->tlb[m].write_tag[i];
+
+			if (t->tlb[m].gpa[i] != page)
+				continue;
+			had |= __atomic_exchange_n(tag, bad,
+						   __ATOMIC_RELAXED) != bad;
+		}
+	return had;
+}
+
+/*
+ * PAIRS: smc_watch() on another vCPU, which makes the page a code page and then
+ * looks for write entries.
+ */
+static void allow_writes(struct tcpu *t, struct tlb *tlb, unsigned i)
+{
+	__atomic_store_n(&tlb->write_tag[i], tlb->read_tag[i],
+			 __ATOMIC_SEQ_CST);
+	if (unlikely(smc_is_code(t->e, tlb->gpa[i])))
+		tlb->write_tag[i] = i ? 0 : PAGE_SIZE;
 }
 
 static bool walk(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
@@ -179,7 +207,7 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	tlb->host[i] = (u64)(uintptr_t)hva;
 	tlb->gpa[i] = w.gpa & PAGE_MASK;
 	if (w.writable && w.dirty && !smc_is_code(t->e, w.gpa))
-		tlb->write_tag[i] = page;
+		allow_writes(t, tlb, i);
 	if (!w.global)
 		tlb->local[i / 64] |= BIT64(i % 64);
 	if (w.page_bytes > PAGE_SIZE)
@@ -188,6 +216,19 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	      (unsigned long long)va, (unsigned long long)w.gpa, acc,
 	      w.global ? " global" : "");
 	return 0;
+}
+
+bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
+{
+	unsigned acc = X86_ACC_FETCH;
+	struct x86_walk w;
+
+	if (t->key & KEY_USER)
+		acc |= X86_ACC_USER;
+	if (!x86_walk_peek(&t->v.x86, va, acc, false, phys_peek, t, &w))
+		return false;
+	*gpa = w.gpa & PAGE_MASK;
+	return true;
 }
 
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)

@@ -97,7 +97,7 @@ static void translate_vm_fini(struct vm *vm)
 			host_free(e->pages[i]);
 	host_pages_free(e->pages, (gmem_bytes(&vm->mem) >> PAGE_SHIFT) *
 					  sizeof(*e->pages));
-	windows_free(e->windows);
+	window_trap_free(e->trap);
 	cache_fini(e);
 	host_free(e->trans);
 	host_pages_free(e, sizeof(*e));
@@ -115,6 +115,9 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 	vm->engine_vm = e;
 	e->vm = vm;
 	list_init(&e->far);
+	host_mutex_init(&e->lock);
+	host_mutex_init(&e->exclusive_lock);
+	list_init(&e->far_refused);
 	if (o)
 		e->options = *o;
 	e->random = e->options.seed;
@@ -127,9 +130,12 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 		goto fail;
 	}
 	e->fast_pext = has_fast_pext();
-	/* None, where the host limits address space: slower, that is all. */
-	if (!e->options.no_windows && e->fast_pext)
-		e->windows = windows_new();
+	e->smp = vm->cpu_total > 1;
+	/* None, where the host limits address space, or if there would be too
+	 * few for each vCPU: slower, that is all. */
+	if (!e->options.no_windows && e->fast_pext &&
+	    vm->cpu_total <= WINDOW_CPUS)
+		e->trap = window_trap_new();
 	rc = cache_init(e, err);
 	if (rc)
 		goto fail;
@@ -188,36 +194,33 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 	t->tlb_index_mask = (u64)(TLB_ENTRIES - 1) << PAGE_SHIFT;
 	t->e = v->vm->engine_vm;
 	t->stale = true;
-	if (!shadow_init(t))
+	t->parked = true;
+	if (!shadow_init(t) || windows_init(t))
 		return err_set(err, -ENOMEM, "no memory for a shadow stack");
-	jc_clear(t);
-	window_vcpu_init(t);
+	jc_init(t);
 	t->mem = (struct x86_mem){ .read = cpu_read,
 				   .write = cpu_write,
 				   .probe = cpu_probe,
 				   .read_phys = cpu_read_phys,
 				   .ctx = t };
-	if (v->index == 0) {
-		t->e->stat_group = (struct stat_group){
-			.title = "translate",
-			.tab = stat_tab,
-			.count = ARRAY_SIZE(stat_tab),
-			.base = &t->stats,
-		};
-		vm_add_stats(v->vm, &t->e->stat_group);
-		t->e->class_group = (struct stat_group){
-			.title = "instructions carried out in C, by class",
-			.tab = class_tab,
-			.count = ARRAY_SIZE(class_tab),
-			.base = t->stats.callout_by_class,
-		};
-		vm_add_stats(v->vm, &t->e->class_group);
-	}
+	t->stat_group = (struct stat_group){ .title = "translate",
+					     .tab = stat_tab,
+					     .count = ARRAY_SIZE(stat_tab),
+					     .base = &t->stats };
+	vm_add_stats(v->vm, &t->stat_group);
+	t->class_group = (struct stat_group){
+		.title = "instructions carried out in C, by class",
+		.tab = class_tab,
+		.count = ARRAY_SIZE(class_tab),
+		.base = t->stats.callout_by_class,
+	};
+	vm_add_stats(v->vm, &t->class_group);
 	return 0;
 }
 
 static void translate_vcpu_fini(struct vcpu *v)
 {
+	windows_fini(tcpu_of(v));
 	shadow_fini(tcpu_of(v));
 }
 
@@ -266,7 +269,7 @@ static void translate_dump(struct vcpu *v)
 
 const struct engine_ops translate_ops = {
 	.name = "translate",
-	.max_cpus = 1,
+	.max_cpus = VM_MAX_CPUS,
 	.probe = translate_probe,
 	.vm_init = translate_vm_init,
 	.vm_fini = translate_vm_fini,

@@ -54,12 +54,12 @@ static void load_space(struct tcpu *t, const struct space *sp)
 static void unload_space(struct tcpu *t, const struct space *sp)
 {
 	for (unsigned i = 0; i < sp->slot_count; i++)
-		set_delta(t, sp->right, sp->slots[i].n, t->e->windows->trap);
+		set_delta(t, sp->right, sp->slots[i].n, t->e->trap);
 }
 
 static bool slot_open(struct tcpu *t, struct space *sp, unsigned n)
 {
-	struct windows *w = t->e->windows;
+	struct windows *w = t->windows;
 	u8 *host;
 
 	if (sp->slot_count == SPACE_SLOTS)
@@ -87,10 +87,10 @@ static u16 pcid_of(const struct x86_state *s)
 
 static struct space *space_find(struct tcpu *t, u8 right, bool high)
 {
-	struct windows *w = t->e->windows;
+	struct windows *w = t->windows;
 	gpa_t root = high ? 0 : root_of(&t->v.x86);
 
-	for (unsigned i = 0; i < SPACES; i++) {
+	for (unsigned i = 0; i < w->spaces; i++) {
 		struct space *sp = &w->space[i];
 
 		if (sp->used && sp->right == right && sp->high == high &&
@@ -102,13 +102,13 @@ static struct space *space_find(struct tcpu *t, u8 right, bool high)
 
 static void space_release(struct tcpu *t, struct space *sp)
 {
-	struct windows *w = t->e->windows;
+	struct windows *w = t->windows;
 
-	space_empty(t->e, sp);
+	space_empty(t, sp);
 	while (sp->slot_count) {
 		u8 *host = sp->slots[--sp->slot_count].host;
 
-		if (w->pool_count < POOL)
+		if (w->pool_count < w->pool_max)
 			w->pool[w->pool_count++] = host;
 		else
 			unreserve(host);
@@ -124,11 +124,11 @@ static bool is_current(const struct tcpu *t, const struct space *sp)
 
 struct space *space_new(struct tcpu *t, u8 right, bool high)
 {
-	struct windows *w = t->e->windows;
+	struct windows *w = t->windows;
 	struct space *sp = NULL;
 	unsigned max = high ? KERNEL_MAPS : USER_MAPS;
 
-	for (unsigned i = 0; i < SPACES; i++) {
+	for (unsigned i = 0; i < w->spaces; i++) {
 		struct space *s = &w->space[i];
 
 		if (!s->used) {
@@ -198,7 +198,7 @@ struct space *space_for(struct tcpu *t, u8 right, gva_t va)
 static struct space *lower_half(struct tcpu *t, struct space *old, u8 right,
 				bool keep)
 {
-	struct windows *w = t->e->windows;
+	struct windows *w = t->windows;
 	struct space *sp = space_find(t, right, false);
 	u16 pcid = pcid_of(&t->v.x86);
 
@@ -217,7 +217,7 @@ static struct space *lower_half(struct tcpu *t, struct space *old, u8 right,
 
 static bool is_on(const struct tcpu *t)
 {
-	return t->e->windows && (t->v.x86.efer & EFER_LMA);
+	return t->windows && (t->v.x86.efer & EFER_LMA);
 }
 
 void space_set_user(struct tcpu *t, struct space *sp)
@@ -233,9 +233,9 @@ void space_set_user(struct tcpu *t, struct space *sp)
  */
 static void pcid_taken(struct tcpu *t)
 {
-	struct windows *w = t->e->windows;
+	struct windows *w = t->windows;
 
-	for (unsigned i = 0; i < SPACES; i++) {
+	for (unsigned i = 0; i < w->spaces; i++) {
 		struct space *sp = &w->space[i];
 
 		if (!sp->high && sp->pcid == pcid_of(&t->v.x86) &&
@@ -244,10 +244,8 @@ static void pcid_taken(struct tcpu *t)
 	}
 }
 
-void window_switch(struct tcpu *t, bool keep)
+static void switch_spaces(struct tcpu *t, bool keep)
 {
-	if (!is_on(t))
-		return;
 	pcid_taken(t);
 	space_set_user(t, lower_half(t, t->window_user, WINDOW_USER, keep));
 	if (unlikely(t->e->options.all_windows) && !t->window_user) {
@@ -262,39 +260,52 @@ void window_switch(struct tcpu *t, bool keep)
 		space_check(t, t->window_high, true);
 }
 
+void window_switch(struct tcpu *t, bool keep)
+{
+	if (!is_on(t))
+		return;
+	window_lock(t);
+	switch_spaces(t, keep);
+	window_unlock(t);
+}
+
 void window_flush_others(struct tcpu *t)
 {
-	struct windows *w = t->e->windows;
+	struct windows *w = t->windows;
 
-	for (unsigned i = 0; w && i < SPACES; i++)
+	for (unsigned i = 0; w && i < w->spaces; i++)
 		if (!is_current(t, &w->space[i]))
 			w->space[i].stale = true;
 }
 
 void window_flush_all(struct tcpu *t)
 {
-	if (!t->e->windows)
+	if (!t->windows)
 		return;
+	window_lock(t);
 	if (!is_on(t)) {
-		windows_empty(t->e);
-		return;
+		windows_empty(t);
+	} else {
+		window_flush_others(t);
+		switch_spaces(t, false);
+		if (t->window_high)
+			space_check(t, t->window_high, false);
 	}
-	window_flush_others(t);
-	window_switch(t, false);
-	if (t->window_high)
-		space_check(t, t->window_high, false);
+	window_unlock(t);
 }
 
 void window_flush_local(struct tcpu *t)
 {
 	if (!is_on(t))
 		return;
+	window_lock(t);
 	if (t->window_user)
 		space_check(t, t->window_user, true);
 	if (t->window_low)
 		space_check(t, t->window_low, true);
 	if (t->window_high)
 		space_check(t, t->window_high, true);
+	window_unlock(t);
 }
 
 static void check_page(struct tcpu *t, struct space *sp, gva_t va)
@@ -307,42 +318,57 @@ void window_flush_page(struct tcpu *t, gva_t va)
 {
 	if (!is_on(t))
 		return;
+	window_lock(t);
 	check_page(t, t->window_user, va);
 	check_page(t, t->window_low, va);
 	check_page(t, t->window_high, va);
+	window_unlock(t);
 	/* A global page goes from all address spaces. */
-	if (t->e->windows->low_global)
+	if (t->windows->low_global)
 		window_flush_others(t);
 }
 
 /* --- birth and death --- */
 
-void window_vcpu_init(struct tcpu *t)
-{
-	struct windows *w = t->e->windows;
+/* Linux gives a process 128 TiB: 256 windows, and other things want to live
+ * there, too. Kernels use five, processes two or three. */
+#define SPACES_IN_ALL 64u
 
-	for (unsigned r = 0; w && r < WINDOW_RIGHTS; r++)
-		for (unsigned n = 0; n < WINDOW_SLOTS; n++)
-			set_delta(t, (u8)r, n, w->trap);
-	t->window_slot_mask = (u64)(WINDOW_SLOTS - 1) << WINDOW_SHIFT;
+u8 *window_trap_new(void)
+{
+	return reserve();
 }
 
-struct windows *windows_new(void)
+void window_trap_free(u8 *trap)
 {
-	struct windows *w = host_pages_alloc(sizeof(*w));
+	unreserve(trap);
+}
 
+int windows_init(struct tcpu *t)
+{
+	unsigned cpus = t->v.vm->cpu_total;
+	struct windows *w;
+
+	if (!t->e->trap)
+		return 0;
+	w = host_pages_alloc(sizeof(*w));
 	if (!w)
-		return NULL;
-	w->trap = reserve();
-	if (!w->trap) {
-		windows_free(w);
-		return NULL;
-	}
-	return w;
+		return -ENOMEM;
+	host_mutex_init(&w->lock);
+	w->spaces = (unsigned)min_u64(max_u64(SPACES_IN_ALL / cpus, 4), SPACES);
+	w->pool_max = POOL / cpus;
+	t->windows = w;
+	for (unsigned r = 0; r < WINDOW_RIGHTS; r++)
+		for (unsigned n = 0; n < WINDOW_SLOTS; n++)
+			set_delta(t, (u8)r, n, t->e->trap);
+	t->window_slot_mask = (u64)(WINDOW_SLOTS - 1) << WINDOW_SHIFT;
+	return 0;
 }
 
-void windows_free(struct windows *w)
+void windows_fini(struct tcpu *t)
 {
+	struct windows *w = t->windows;
+
 	if (!w)
 		return;
 	for (unsigned i = 0; i < SPACES; i++) {
@@ -354,6 +380,7 @@ void windows_free(struct windows *w)
 	}
 	while (w->pool_count)
 		unreserve(w->pool[--w->pool_count]);
-	unreserve(w->trap);
+	host_mutex_fini(&w->lock);
 	host_pages_free(w, sizeof(*w));
+	t->windows = NULL;
 }

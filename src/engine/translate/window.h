@@ -28,6 +28,9 @@
 #define WINDOW_GUARD GiB(8)
 #define WINDOW_REACH (WINDOW_GUARD / 4)
 
+/* With more than this many, none has any. */
+#define WINDOW_CPUS 32u
+
 enum window_right { WINDOW_USER, WINDOW_KERNEL, WINDOW_RIGHTS };
 
 struct tcpu;
@@ -36,10 +39,12 @@ struct windows;
 struct space;
 struct host_fault;
 
-/* NULL: none for this VM; everything works without. */
-struct windows *windows_new(void);
-void windows_free(struct windows *w);
-void window_vcpu_init(struct tcpu *t);
+/* A VM's; NULL: it has none, and everything works without. */
+u8 *window_trap_new(void);
+void window_trap_free(u8 *trap);
+/* A vCPU has its own, as a processor its TLB. */
+int windows_init(struct tcpu *t) MUST_CHECK;
+void windows_fini(struct tcpu *t);
 
 /* --- the architecture's flushes --- */
 /* CR3 was written; @keep: what is cached for its PCID stays good. */
@@ -50,8 +55,9 @@ void window_flush_page(struct tcpu *t, gva_t va);
 /* Address spaces that are not the current one are flushed. */
 void window_flush_others(struct tcpu *t);
 
-/* The page at @gpa may not be written through any window any more. */
-void window_protect(struct engine *e, gpa_t gpa);
+/* The page at @gpa may not be written through a window of @t any more, and is
+ * not being written. Any thread. */
+void window_protect(struct tcpu *t, gpa_t gpa);
 
 /* What to do about a host fault at an access of windowed code. */
 enum window_answer {
@@ -67,8 +73,9 @@ enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
 /* An interrupt came while user code ran: is its address space worth it? */
 void window_tick(struct tcpu *t);
 
-/* Code that often needs the software TLB is translated for it. */
-bool window_is_soft(struct windows *w, gpa_t gpa);
-void window_make_soft(struct windows *w, gpa_t gpa);
+/* Code that often needs the software TLB is translated for it. Under the
+ * engine's lock. */
+bool window_is_soft(const struct engine *e, gpa_t gpa);
+void window_make_soft(struct engine *e, gpa_t gpa);
 
 #endif

@@ -28,11 +28,13 @@ void window_tick(struct tcpu *t)
 	struct space *sp = t->window_user;
 	u64 faults, fills;
 
-	if (!t->e->windows || !(t->v.x86.efer & EFER_LMA) ||
+	if (!t->windows || !(t->v.x86.efer & EFER_LMA) ||
 	    t->e->options.all_windows)
 		return;
 	if (!sp) {
+		window_lock(t);
 		sp = space_new(t, WINDOW_USER, false);
+		window_unlock(t);
 		if (!sp)
 			return;
 		space_set_user(t, sp);
@@ -52,7 +54,9 @@ void window_tick(struct tcpu *t)
 			sp->calm = 0;
 			if (sp->wanted < WANTED_MAX)
 				sp->wanted *= 2;
-			space_empty(t->e, sp);
+			window_lock(t);
+			space_empty(t, sp);
+			window_unlock(t);
 		}
 	}
 	t->window_hot = sp->hot;
@@ -60,18 +64,18 @@ void window_tick(struct tcpu *t)
 
 /* --- blocks --- */
 
-static u64 *soft_entry(struct windows *w, gpa_t gpa)
+static u64 soft_index(gpa_t gpa)
 {
-	return &w->soft[gpa * 0x9e3779b97f4a7c15ull >> (64 - SOFT_BITS)];
+	return gpa * 0x9e3779b97f4a7c15ull >> (64 - SOFT_BITS);
 }
 
 /* Exact: a hot block that was soft by mistake would cost more than all. */
-bool window_is_soft(struct windows *w, gpa_t gpa)
+bool window_is_soft(const struct engine *e, gpa_t gpa)
 {
-	return *soft_entry(w, gpa) == gpa + 1;
+	return e->soft[soft_index(gpa)] == gpa + 1;
 }
 
-void window_make_soft(struct windows *w, gpa_t gpa)
+void window_make_soft(struct engine *e, gpa_t gpa)
 {
-	*soft_entry(w, gpa) = gpa + 1;
+	e->soft[soft_index(gpa)] = gpa + 1;
 }

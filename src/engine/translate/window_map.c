@@ -15,7 +15,8 @@
  *
  * Runs in the handler of processor faults, too, on the vCPU's thread: what was
  * interrupted then is generated code, never C, so no lock is held and nothing
- * half done.
+ * half done. Other vCPUs come only to protect pages (window_protect), under the
+ * lock.
  */
 #include "base/trace.h"
 #include "engine/translate/engine.h"
@@ -27,46 +28,50 @@
 
 /* --- mappings --- */
 
+static void count_pieces(struct tcpu *t, struct space *sp, int n)
+{
+	sp->pieces += (unsigned)n;
+	__atomic_fetch_add(&t->e->pieces, (unsigned)n, __ATOMIC_RELAXED);
+}
+
 /* Whatever there is goes, and if a mapping has failed half way its place is
  * ours again. Of a whole window the host can do this with no mapping left. */
-static void space_clear(struct engine *e, struct space *sp)
+static void space_clear(struct tcpu *t, struct space *sp)
 {
 	for (unsigned i = 0; i < sp->slot_count; i++)
 		if (host_window_unmap(sp->slots[i].host, WINDOW_BYTES))
-			vm_kill(e->vm, "the host refuses to change memory "
+			vm_kill(t->e->vm, "the host refuses to change memory "
 				       "mappings (is vm.max_map_count too "
 				       "low?)");
 	sp->map_count = 0;
-	e->windows->pieces -= sp->pieces;
-	sp->pieces = 0;
+	count_pieces(t, sp, -(int)sp->pieces);
 }
 
-void space_empty(struct engine *e, struct space *sp)
+void space_empty(struct tcpu *t, struct space *sp)
 {
 	if (sp->map_count)
-		space_clear(e, sp);
+		space_clear(t, sp);
 }
 
-void windows_empty(struct engine *e)
+void windows_empty(struct tcpu *t)
 {
-	for (unsigned i = 0; i < SPACES; i++)
-		space_empty(e, &e->windows->space[i]);
+	for (unsigned i = 0; i < t->windows->spaces; i++)
+		space_empty(t, &t->windows->space[i]);
 }
 
-static void count_pieces(struct engine *e, struct space *sp, int n)
+static bool too_many_pieces(const struct tcpu *t)
 {
-	sp->pieces += (unsigned)n;
-	e->windows->pieces += (unsigned)n;
+	return __atomic_load_n(&t->e->pieces, __ATOMIC_RELAXED) >= PIECES_MAX;
 }
 
 /* May leave no mapping at all. */
-static void map_drop(struct engine *e, struct space *sp, struct map *m)
+static void map_drop(struct tcpu *t, struct space *sp, struct map *m)
 {
 	if (host_window_unmap(slot_host(sp, m->va), m->bytes)) {
-		windows_empty(e);
+		windows_empty(t);
 		return;
 	}
-	count_pieces(e, sp, -1 - m->splits);
+	count_pieces(t, sp, -1 - m->splits);
 	*m = sp->maps[--sp->map_count];
 }
 
@@ -79,41 +84,45 @@ static struct map *map_find(struct space *sp, gva_t va)
 }
 
 /* The same. */
-static void protect_page(struct engine *e, struct space *sp, struct map *m,
+static void protect_page(struct tcpu *t, struct space *sp, struct map *m,
 			 gva_t va)
 {
 	if (host_window_protect(slot_host(sp, va), PAGE_SIZE, false)) {
-		windows_empty(e);
+		windows_empty(t);
 	} else if (m->bytes > PAGE_SIZE) {
 		m->splits++;
-		count_pieces(e, sp, 1);
-		if (e->windows->pieces > PIECES_MAX)
-			windows_empty(e);
+		count_pieces(t, sp, 1);
+		if (too_many_pieces(t))
+			windows_empty(t);
 	}
 }
 
 /* Pages of @m that hold translated code, to be read only. */
-static void protect_code(struct engine *e, struct space *sp, struct map *m)
+static void protect_code(struct tcpu *t, struct space *sp, struct map *m)
 {
 	for (u64 off = 0; off < m->bytes && sp->map_count; off += PAGE_SIZE)
-		if (smc_is_code(e, m->gpa + off))
-			protect_page(e, sp, m, m->va + off);
+		if (smc_is_code(t->e, m->gpa + off))
+			protect_page(t, sp, m, m->va + off);
 }
 
-void window_protect(struct engine *e, gpa_t gpa)
+void window_protect(struct tcpu *t, gpa_t gpa)
 {
-	struct windows *w = e->windows;
+	struct windows *w = t->windows;
 
-	for (unsigned s = 0; w && s < SPACES; s++) {
+	if (!w)
+		return;
+	window_lock(t);
+	for (unsigned s = 0; s < w->spaces; s++) {
 		struct space *sp = &w->space[s];
 
 		for (unsigned i = 0; i < sp->map_count; i++) {
 			struct map *m = &sp->maps[i];
 
 			if (gpa - m->gpa < m->bytes && m->write)
-				protect_page(e, sp, m, m->va + (gpa - m->gpa));
+				protect_page(t, sp, m, m->va + (gpa - m->gpa));
 		}
 	}
+	window_unlock(t);
 }
 
 static u64 file_offset(const struct tcpu *t, gpa_t gpa)
@@ -146,7 +155,7 @@ static bool map_show(struct tcpu *t, struct space *sp, const struct map *m)
 	if (!host_window_map(slot_host(sp, m->va), m->bytes, t->e->vm->mem.fd,
 			     file_offset(t, m->gpa), write, small))
 		return true;
-	space_clear(t->e, sp);
+	space_clear(t, sp);
 	return false;
 }
 
@@ -157,21 +166,21 @@ static bool map_add(struct tcpu *t, struct space *sp, gva_t va,
 	struct map m = map_for(t, va, w);
 
 	if (sp->map_count == sp->map_max)
-		space_empty(t->e, sp);
+		space_empty(t, sp);
 	/* The host has too many mappings, or will have. */
-	if (t->e->windows->pieces >= PIECES_MAX)
-		windows_empty(t->e);
+	if (too_many_pieces(t))
+		windows_empty(t);
 	if (!map_show(t, sp, &m)) {
-		windows_empty(t->e);
+		windows_empty(t);
 		if (!map_show(t, sp, &m))
 			return false;
 	}
 	sp->maps[sp->map_count++] = m;
-	count_pieces(t->e, sp, 1);
+	count_pieces(t, sp, 1);
 	if (m.global && !sp->high)
-		t->e->windows->low_global = true;
+		t->windows->low_global = true;
 	if (m.write && m.bytes > PAGE_SIZE)
-		protect_code(t->e, sp, &sp->maps[sp->map_count - 1]);
+		protect_code(t, sp, &sp->maps[sp->map_count - 1]);
 	t->stats.window_fills++;
 	return sp->map_count != 0;
 }
@@ -193,7 +202,7 @@ static void *phys_word_to_set(void *ctx, gpa_t gpa)
 	void *p = phys_word(t, gpa);
 
 	if (p && unlikely(smc_is_code(t->e, gpa)))
-		smc_written(t, gpa, 8);
+		smc_written(t->e, gpa, 8);
 	return p;
 }
 
@@ -234,7 +243,7 @@ void space_check(struct tcpu *t, struct space *sp, bool local_only)
 		if ((local_only && m->global) || map_check(t, sp, m))
 			i++;
 		else
-			map_drop(t->e, sp, m);
+			map_drop(t, sp, m);
 	}
 	sp->stale = false;
 }
@@ -253,7 +262,7 @@ void space_check_page(struct tcpu *t, struct space *sp, gva_t va)
 		if (!is_near(m, va) || map_check(t, sp, m))
 			i++;
 		else
-			map_drop(t->e, sp, m);
+			map_drop(t, sp, m);
 	}
 }
 
@@ -273,7 +282,7 @@ static bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m,
 	    host_window_protect(slot_host(sp, m->va), m->bytes, true))
 		return false;
 	m->write = true;
-	protect_code(t->e, sp, m);
+	protect_code(t, sp, m);
 	return true;
 }
 
@@ -286,6 +295,33 @@ static bool fault_va(struct tcpu *t, const struct host_fault *h, u8 right,
 	return x86_is_canonical(*va) && t->window[right][slot_of(*va)] == delta;
 }
 
+/* Shows at @va what @w says of it. */
+static enum window_answer show(struct tcpu *t, u8 right, gva_t va,
+			       const struct x86_walk *w, bool write,
+			       u64 *delta)
+{
+	struct space *sp;
+	struct map *m;
+
+	/* PAIRS: smc_watch(), which protects what it finds here after it has
+	 * made the page a code page. */
+	if (write && smc_is_code(t->e, w->gpa))
+		return WINDOW_SOFT;
+	sp = space_for(t, right, va);
+	if (!sp)
+		return WINDOW_SOFT;
+	/* Of a slot that has just been opened, or not loaded before. */
+	*delta = t->window[right][slot_of(va)];
+	m = map_find(sp, va);
+	if (m && map_upgrade(t, sp, m, va, w, write))
+		return WINDOW_AGAIN;
+	if (m && sp->map_count)
+		map_drop(t, sp, m);
+	TRACE(TLB, "window va %llx gpa %llx", (unsigned long long)va,
+	      (unsigned long long)w->gpa);
+	return map_add(t, sp, va, w) ? WINDOW_AGAIN : WINDOW_SOFT;
+}
+
 enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
 				u64 *delta, struct x86_fault *f)
 {
@@ -293,9 +329,8 @@ enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
 	bool write = h->error & PF_W;
 	unsigned acc = (write ? X86_ACC_WRITE : X86_ACC_READ) |
 		       (right == WINDOW_USER ? X86_ACC_USER : 0);
-	struct space *sp;
+	enum window_answer a;
 	struct x86_walk w;
-	struct map *m;
 	gva_t va;
 
 	t->stats.window_faults++;
@@ -304,20 +339,10 @@ enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
 	if (x86_walk(&t->v.x86, va, acc, false, phys_word_to_set, t, &w, f))
 		return WINDOW_FAULT;
 	if (!gmem_hva(&t->e->vm->mem, w.gpa & PAGE_MASK, PAGE_SIZE) ||
-	    w.user != (right == WINDOW_USER) ||
-	    (write && smc_is_code(t->e, w.gpa)))
+	    w.user != (right == WINDOW_USER))
 		return WINDOW_SOFT;
-	sp = space_for(t, right, va);
-	if (!sp)
-		return WINDOW_SOFT;
-	/* Of a slot that has just been opened, or not loaded before. */
-	*delta = t->window[right][slot_of(va)];
-	m = map_find(sp, va);
-	if (m && map_upgrade(t, sp, m, va, &w, write))
-		return WINDOW_AGAIN;
-	if (m && sp->map_count)
-		map_drop(t->e, sp, m);
-	TRACE(TLB, "window va %llx gpa %llx acc %x", (unsigned long long)va,
-	      (unsigned long long)w.gpa, acc);
-	return map_add(t, sp, va, &w) ? WINDOW_AGAIN : WINDOW_SOFT;
+	window_lock(t);
+	a = show(t, right, va, &w, write, delta);
+	window_unlock(t);
+	return a;
 }

@@ -8,12 +8,12 @@
  *	window_choose.c	whether user code and blocks are worth it
  */
 #ifndef DOPPEL_TRANSLATE_WINDOW_SPACE_H
-#define SOFT_BITS 12
 #define DOPPEL_TRANSLATE_WINDOW_SPACE_H
 
 #include "engine/translate/engine.h"
 #include "engine/translate/window.h"
 
+/* Of one vCPU; of several, fewer each: see windows_init(). */
 #define SPACES 16u
 #define SPACE_SLOTS 80u
 #define USER_MAPS 1024u
@@ -21,7 +21,7 @@
 #define POOL 256u
 /* Of all spaces together: each makes two regions of host address space more
  * at most, and Linux lets a process have 65530 (vm.max_map_count). */
-#define PIECES_MAX 20000u
+#define PIECES_MAX 25000u
 
 struct map {
 	gva_t va;
@@ -56,15 +56,26 @@ struct space {
 };
 
 struct windows {
-	u8 *trap; /* a window in which nothing ever is */
+	/* Held by whoever changes or reads what is mapped; the spaces
+	 * themselves are the vCPU's own thread's. */
+	struct host_mutex lock;
+	unsigned spaces; /* how many of .space may be used */
 	struct space space[SPACES];
 	u8 *pool[POOL]; /* windows that no space has */
-	unsigned pool_count;
-	unsigned pieces; /* of all spaces */
+	unsigned pool_count, pool_max;
 	u64 clock;
 	bool low_global; /* a lower half has had a global page */
-	u64 soft[1u << SOFT_BITS]; /* gpa + 1 of blocks, one for each hash */
 };
+
+static inline void window_lock(struct tcpu *t)
+{
+	host_mutex_lock(&t->windows->lock);
+}
+
+static inline void window_unlock(struct tcpu *t)
+{
+	host_mutex_unlock(&t->windows->lock);
+}
 
 static inline unsigned slot_of(gva_t va)
 {
@@ -87,10 +98,10 @@ struct space *space_for(struct tcpu *t, u8 right, gva_t va);
 struct space *space_new(struct tcpu *t, u8 right, bool high);
 void space_set_user(struct tcpu *t, struct space *sp);
 
-/* --- window_map.c --- */
+/* --- window_map.c --- under the lock --- */
 /* Everything goes; the windows stay. */
-void space_empty(struct engine *e, struct space *sp);
-void windows_empty(struct engine *e);
+void space_empty(struct tcpu *t, struct space *sp);
+void windows_empty(struct tcpu *t);
 /* What the guest's tables do not say any more goes; @local_only: but for
  * global pages. */
 void space_check(struct tcpu *t, struct space *sp, bool local_only);

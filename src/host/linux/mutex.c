@@ -59,6 +59,16 @@ void host_mutex_lock(struct host_mutex *m)
 		lock_slowly(w);
 }
 
+void host_yield(void)
+{
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(SYS_sched_yield)
+			 : "rcx", "r11", "memory");
+}
+
 void host_mutex_unlock(struct host_mutex *m)
 {
 	u32 *w = word(m);

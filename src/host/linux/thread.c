@@ -9,6 +9,7 @@
 
 #include "base/string.h"
 #include "host/host.h"
+#include "host/linux/schedstat.h"
 #include "host/linux/signals.h"
 
 struct host_thread {
@@ -26,6 +27,7 @@ static void *thread_main(void *p)
 	/* Timed waits end on time instead of up to 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1);
 	t->fn(t->arg);
+	schedstat_close();
 	return NULL;
 }
 

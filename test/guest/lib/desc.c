@@ -9,12 +9,6 @@ u64 gdt[GDT_ENTRIES] __attribute__((aligned(16)));
 struct gate idt[256] __attribute__((aligned(16)));
 struct tss tss __attribute__((aligned(128)));
 
-/*
- * Stacks for traps: 1 for exceptions, 2 NMI, 3 #DF, 4 for interrupts, and the
- * ring-0 stack of the TSS. In 32-bit mode only the last one is used.
- */
-static u8 ist_stacks[5][8192] __attribute__((aligned(16)));
-
 u64 desc(u32 base, u32 limit, unsigned access, unsigned flags)
 {
 	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 |
@@ -52,12 +46,17 @@ void idt_set(unsigned vector, const void *fn, unsigned access, unsigned ist)
 #endif
 }
 
+static void load(const u64 *g, unsigned bytes)
+{
+	struct table_ptr gp = { bytes - 1, (ulong)g };
+	struct table_ptr ip = { sizeof(idt) - 1, (ulong)idt };
+
+	asm volatile("lgdt %0; lidt %1" :: "m"(gp), "m"(ip) : "memory");
+}
+
 void load_tables(void)
 {
-	struct table_ptr g = { sizeof(gdt) - 1, (ulong)gdt };
-	struct table_ptr i = { sizeof(idt) - 1, (ulong)idt };
-
-	asm volatile("lgdt %0; lidt %1" :: "m"(g), "m"(i) : "memory");
+	load(gdt, sizeof(gdt));
 }
 
 static void load_segments(void)
@@ -70,6 +69,19 @@ static void load_segments(void)
 		     :: "i"(SEL_CODE) : "rax", "memory");
 #else
 	asm volatile("ljmp %0, $1f; 1:" :: "i"(SEL_CODE) : "memory");
+#endif
+}
+
+static void make_stacks(struct tss *t, struct cpu *c)
+{
+#ifdef __x86_64__
+	for (unsigned i = 0; i < 4; i++)
+		t->ist[i] = (ulong)(c->ist_stacks[i] +
+				    sizeof(c->ist_stacks[i]));
+	t->rsp[0] = (ulong)(c->ist_stacks[4] + sizeof(c->ist_stacks[4]));
+#else
+	t->ss0 = SEL_DATA;
+	t->esp0 = (ulong)(c->ist_stacks[4] + sizeof(c->ist_stacks[4]));
 #endif
 }
 
@@ -90,14 +102,7 @@ void tables_reset(void)
 	memset(&tss, 0, sizeof(tss));
 	memset(tss.iomap, 0xff, sizeof(tss.iomap));
 	tss.iomap_base = offsetof(struct tss, iomap);
-#ifdef __x86_64__
-	for (unsigned i = 0; i < 4; i++)
-		tss.ist[i] = (ulong)(ist_stacks[i] + sizeof(ist_stacks[i]));
-	tss.rsp[0] = (ulong)(ist_stacks[4] + sizeof(ist_stacks[4]));
-#else
-	tss.ss0 = SEL_DATA;
-	tss.esp0 = (ulong)(ist_stacks[4] + sizeof(ist_stacks[4]));
-#endif
+	make_stacks(&tss, this_cpu());
 	gdt_set_system(SEL_TSS, (ulong)&tss, sizeof(tss) - 1, ACC_TSS);
 
 	for (unsigned v = 0; v < 256; v++)
@@ -109,3 +114,27 @@ void tables_reset(void)
 	load_segments();
 	asm volatile("lldt %w0; ltr %w1" :: "r"(0), "r"(SEL_TSS));
 }
+
+#ifdef __x86_64__
+/*
+ * Another processor: the same segments and gates, its own GDT (LTR writes to
+ * it) and TSS, the latter without an I/O map.
+ */
+void tables_load_ap(void)
+{
+	struct cpu *c = this_cpu();
+	struct tss *t = (struct tss *)c->tss;
+	u64 d = desc((ulong)t, sizeof(c->tss) - 1, ACC_TSS, 0);
+
+	_Static_assert(sizeof(c->tss) == offsetof(struct tss, iomap), "");
+	memcpy(c->gdt, gdt, sizeof(c->gdt));
+	memset(c->tss, 0, sizeof(c->tss));
+	t->iomap_base = sizeof(c->tss);
+	make_stacks(t, c);
+	c->gdt[SEL_TSS / 8] = d;
+	c->gdt[SEL_TSS / 8 + 1] = (ulong)t >> 32;
+	load(c->gdt, sizeof(c->gdt));
+	load_segments();
+	asm volatile("lldt %w0; ltr %w1" :: "r"(0), "r"(SEL_TSS));
+}
+#endif

@@ -11,8 +11,6 @@
 volatile unsigned irq_counts[256];
 struct regs irq_last;
 
-static bool x2;
-
 void pic_mask(u16 mask)
 {
 	outb(0x21, mask);
@@ -48,14 +46,14 @@ void pit_start(unsigned mode, u16 count)
 
 u32 apic_read(unsigned reg)
 {
-	if (x2)
+	if (this_cpu()->x2apic)
 		return rdmsr(MSR_X2APIC + reg / 16);
 	return *(volatile u32 *)(APIC_MMIO + reg);
 }
 
 void apic_write(unsigned reg, u32 v)
 {
-	if (x2)
+	if (this_cpu()->x2apic)
 		wrmsr(MSR_X2APIC + reg / 16, v);
 	else
 		*(volatile u32 *)(APIC_MMIO + reg) = v;
@@ -69,6 +67,24 @@ void apic_eoi(void)
 bool apic_bit(unsigned reg, unsigned vector)
 {
 	return apic_read(reg + vector / 32 * 16) >> (vector & 31) & 1;
+}
+
+void apic_ipi(u32 dest, u32 icr)
+{
+	ulong flags = read_flags();
+
+	icr |= ICR_ASSERT;
+	if (this_cpu()->x2apic) {
+		wrmsr(MSR_X2APIC + APIC_ICR / 16, (u64)dest << 32 | icr);
+		return;
+	}
+	cli();
+	apic_write(APIC_ICR_HIGH, dest << 24);
+	apic_write(APIC_ICR, icr);
+	while (apic_read(APIC_ICR) & ICR_BUSY)
+		pause();
+	if (flags & FL_IF)
+		sti();
 }
 
 void apic_self_ipi(unsigned vector)
@@ -86,7 +102,7 @@ void apic_timer(u32 lvt, u32 divide, u32 count)
 void apic_enable_x2(void)
 {
 	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_X2);
-	x2 = true;
+	this_cpu()->x2apic = true;
 }
 
 u32 ioapic_read(unsigned reg)
@@ -103,7 +119,12 @@ void ioapic_write(unsigned reg, u32 v)
 
 void ioapic_route(unsigned pin, u32 vector_and_flags)
 {
-	ioapic_write(0x11 + 2 * pin, 0);
+	ioapic_route_to(pin, vector_and_flags, 0);
+}
+
+void ioapic_route_to(unsigned pin, u32 vector_and_flags, unsigned cpu)
+{
+	ioapic_write(0x11 + 2 * pin, cpu << 24);
 	ioapic_write(0x10 + 2 * pin, vector_and_flags);
 }
 
@@ -147,6 +168,12 @@ void delay_ms(unsigned ms)
 	}
 }
 
+/* The spurious vector, 255, has no EOI. */
+static bool ignore_irq(struct regs *r)
+{
+	return true;
+}
+
 static void apic_reset(void)
 {
 	u64 base = rdmsr(MSR_APIC_BASE);
@@ -156,7 +183,7 @@ static void apic_reset(void)
 		base &= ~(APIC_BASE_ENABLE | APIC_BASE_X2);
 		wrmsr(MSR_APIC_BASE, base);
 	}
-	x2 = false;
+	this_cpu()->x2apic = false;
 	wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
 	apic_write(APIC_SVR, 0x1ff);
 	apic_write(APIC_TPR, 0);
@@ -167,6 +194,15 @@ static void apic_reset(void)
 	apic_write(APIC_LVT_LINT0, 7 << 8);
 	apic_write(APIC_LDR, 1u << 24);
 	apic_write(APIC_DFR, ~0u);
+}
+
+/* Another processor after INIT: nothing is pending, and no PIC is wired. */
+void apic_reset_ap(void)
+{
+	apic_reset();
+	apic_write(APIC_LVT_LINT0, LVT_MASKED | 7 << 8);
+	apic_write(APIC_LDR, 1u << (24 + (this_cpu()->index & 7)));
+	trap_handle(0xff, ignore_irq);
 }
 
 /* What a test has left behind in ISR and IRR. */
@@ -192,12 +228,6 @@ static void apic_drain(void)
 			trap_handle(v, drop_irq);
 	sti_nop();
 	cli();
-}
-
-/* The spurious vector, 255, has no EOI. */
-static bool ignore_irq(struct regs *r)
-{
-	return true;
 }
 
 void interrupts_reset(void)

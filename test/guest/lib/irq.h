@@ -48,9 +48,17 @@ enum {
 	LVT_MASKED = 1 << 16,
 	LVT_PERIODIC = 1 << 17,
 	LVT_DEADLINE = 2 << 17,
+	ICR_LOWEST = 1 << 8,
 	ICR_NMI = 4 << 8,
+	ICR_INIT = 5 << 8,
+	ICR_STARTUP = 6 << 8,
+	ICR_LOGICAL = 1 << 11,
+	ICR_BUSY = 1 << 12,
 	ICR_ASSERT = 1 << 14,
+	ICR_LEVEL = 1 << 15,
 	ICR_SELF = 1 << 18,
+	ICR_ALL = 2 << 18,
+	ICR_OTHERS = 3 << 18,
 	DIVIDE_1 = 0xb,
 	DIVIDE_16 = 3,
 };
@@ -65,6 +73,9 @@ void apic_write(unsigned reg, u32 v);
 void apic_eoi(void);
 bool apic_bit(unsigned reg, unsigned vector);
 
+/* An IPI to an APIC id (or as icr says), assertion included. */
+void apic_ipi(u32 dest, u32 icr);
+
 /* A fixed interrupt to oneself, through the ICR. */
 void apic_self_ipi(unsigned vector);
 
@@ -75,6 +86,7 @@ void ioapic_write(unsigned reg, u32 v);
 
 /* Edge, active high, physical destination 0; flags are or-ed into it. */
 void ioapic_route(unsigned pin, u32 vector_and_flags);
+void ioapic_route_to(unsigned pin, u32 vector_and_flags, unsigned cpu);
 
 /*
  * A vector whose interrupts are counted and acknowledged at the local APIC;

@@ -17,7 +17,6 @@ static bool is_tcg;
 static struct {
 	const char *skip;
 	unsigned failures, diagnostics;
-	char context[160];
 } current;
 
 bool machine_is_tcg(void)
@@ -58,8 +57,8 @@ void bail(const char *fmt, ...)
 /* A small formatter for contexts: they are kept, not printed at once. */
 void context(const char *fmt, ...)
 {
-	char *out = current.context;
-	char *end = out + sizeof(current.context) - 24;
+	char *out = this_cpu()->context;
+	char *end = out + sizeof(this_cpu()->context) - 24;
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -119,21 +118,27 @@ void skip(const char *why)
 
 void check_failed(const char *file, int line, const char *fmt, ...)
 {
+	struct cpu *c = this_cpu();
 	va_list ap;
 
-	current.failures++;
-	if (current.failures > current.diagnostics)
+	if (__atomic_add_fetch(&current.failures, 1, __ATOMIC_RELAXED) >
+	    current.diagnostics)
 		return;
 	for (const char *s = file; *s; s++)
 		if (*s == '/')
 			file = s + 1;
-	print("# %s:%d: ", file, line);
+	output_lock();
+	print("# ");
+	if (c->index)
+		print("cpu %u: ", c->index);
+	print("%s:%d: ", file, line);
 	va_start(ap, fmt);
 	vprint(fmt, ap);
 	va_end(ap);
-	if (current.context[0])
-		print(" [%s]", current.context);
+	if (c->context[0])
+		print(" [%s]", c->context);
 	print("\n");
+	output_unlock();
 }
 
 static bool contains(const char *s, const char *word, size_t n)
@@ -193,10 +198,14 @@ static bool run_test(const struct test *t, unsigned number)
 	bool passed;
 
 	memset(&current, 0, sizeof(current));
+	this_cpu()->context[0] = 0;
 	current.diagnostics = t->qemu && is_tcg ? 1 : MAX_DIAGNOSTICS;
 	machine_reset();
 	r = trap_of_arg(call_test, (ulong)t);
 	cli();
+#ifdef __x86_64__
+	smp_reset();
+#endif
 	if (r.vector != V_NONE) {
 		control_reset();
 		check_failed(t->name, 0, "unexpected trap");
@@ -240,6 +249,7 @@ void guest_main(ulong magic, ulong info)
 	unsigned number = 0;
 	bool passed = true;
 
+	memset(this_cpu(), 0, sizeof(struct cpu));
 	output_init();
 	keep_cmdline(magic, info);
 	is_tcg = detect_tcg();

@@ -10,6 +10,36 @@
 
 static bool use_debugcon;
 
+/* One more than the processor that writes; nested is how often it began. */
+static unsigned writer, nested;
+
+void output_lock(void)
+{
+	unsigned me = this_cpu()->index + 1, none = 0;
+
+	if (__atomic_load_n(&writer, __ATOMIC_RELAXED) != me) {
+		while (!__atomic_compare_exchange_n(&writer, &none, me, false,
+						    __ATOMIC_ACQUIRE,
+						    __ATOMIC_RELAXED)) {
+			none = 0;
+			pause();
+		}
+	}
+	nested++;
+}
+
+void output_unlock(void)
+{
+	if (--nested == 0)
+		__atomic_store_n(&writer, 0, __ATOMIC_RELEASE);
+}
+
+/* Its holder was stopped. */
+void output_lock_break(void)
+{
+	writer = nested = 0;
+}
+
 void output_init(void)
 {
 	/* The port reads back its own number where the device exists. */
@@ -129,7 +159,9 @@ void print(const char *fmt, ...)
 {
 	va_list ap;
 
+	output_lock();
 	va_start(ap, fmt);
 	vprint(fmt, ap);
 	va_end(ap);
+	output_unlock();
 }

@@ -6,19 +6,21 @@
 #include "machine.h"
 #include "pages.h"
 
-static handler_fn *handlers[256];
-static struct regs last_trap;
-static u8 stacks[2][STACK_SIZE] __attribute__((aligned(16)));
+#ifndef __x86_64__
+struct cpu only_cpu;
+#endif
 
 void trap_reset(void)
 {
-	memset(handlers, 0, sizeof(handlers));
-	recovery_sp = 0;
+	struct cpu *c = this_cpu();
+
+	memset(c->handlers, 0, sizeof(c->handlers));
+	c->recovery_sp = 0;
 }
 
 void trap_handle(unsigned vector, handler_fn *fn)
 {
-	handlers[vector] = fn;
+	this_cpu()->handlers[vector] = fn;
 }
 
 void trap_print(const struct regs *r)
@@ -34,22 +36,23 @@ void trap_print(const struct regs *r)
 void trap_arrived(struct regs *r)
 {
 	ulong cr2 = r->vector == V_PF ? read_cr2() : 0;
+	struct cpu *c = this_cpu();
 
-	if (handlers[r->vector] && handlers[r->vector](r))
+	if (c->handlers[r->vector] && c->handlers[r->vector](r))
 		return;
-	memcpy(&last_trap, r, offsetof(struct regs, cr2));
-	last_trap.cr2 = cr2;
-	if (!recovery_sp) {
+	memcpy(&c->last_trap, r, offsetof(struct regs, cr2));
+	c->last_trap.cr2 = cr2;
+	if (!c->recovery_sp) {
 		control_reset();
-		trap_print(&last_trap);
-		bail("trap outside of any test");
+		trap_print(&c->last_trap);
+		bail("cpu %u: trap outside of any test", c->index);
 	}
-	trap_recover();
+	trap_recover(c);
 }
 
 void regs_init(struct regs *r, const void *code, int ring)
 {
-	ulong sp = (ulong)stacks[ring ? 1 : 0] + STACK_SIZE - 64;
+	ulong sp = (ulong)this_cpu()->run_stacks[ring ? 1 : 0] + STACK_SIZE - 64;
 
 	memset(r, 0, sizeof(*r));
 	r->rip = (ulong)code;
@@ -69,7 +72,7 @@ void regs_init(struct regs *r, const void *code, int ring)
 void run(struct regs *r)
 {
 	trap_enter(r);
-	*r = last_trap;
+	*r = this_cpu()->last_trap;
 }
 
 struct regs run_code(const void *code, int ring)
@@ -85,7 +88,7 @@ struct regs trap_of_arg(void (*fn)(ulong), ulong arg)
 {
 	struct regs none = { .vector = V_NONE };
 
-	return trap_call(fn, arg) ? last_trap : none;
+	return trap_call(fn, arg) ? this_cpu()->last_trap : none;
 }
 
 static void call_plain(ulong fn)

@@ -6,7 +6,7 @@
  * addressing. So a trap moves its frame, by pops from that stack into flat
  * data, to trap_frame before any C code runs; resuming does the reverse.
  *
- * MIRRORS: struct regs in trap.h.
+ * MIRRORS: struct regs in trap.h; only_cpu begins with recovery_sp.
  */
 	.set REG_EDI, 0*4
 	.set REG_ESI, 1*4
@@ -35,8 +35,8 @@
 	push %esi
 	push %edi
 	pushf
-	pushl recovery_sp
-	mov %esp, recovery_sp
+	pushl only_cpu
+	mov %esp, only_cpu
 .endm
 
 	/* void trap_enter(const struct regs *r) */
@@ -95,13 +95,13 @@ trap_call:
 	xor %eax, %eax
 	jmp trap_unwind
 
-	/* NORETURN void trap_recover(void) */
+	/* NORETURN void trap_recover(struct cpu *c): there is one */
 	.globl trap_recover
 trap_recover:
-	mov recovery_sp, %esp
+	mov only_cpu, %esp
 	mov $1, %eax
 trap_unwind:
-	popl recovery_sp
+	popl only_cpu
 	popf
 	pop %edi
 	pop %esi
@@ -180,12 +180,6 @@ trap_common:
 	call trap_arrived		/* returns only to resume */
 	pop %eax
 	jmp trap_resume
-
-	.data
-	.balign 4
-	.globl recovery_sp
-recovery_sp:
-	.long 0
 
 	.bss
 	.balign 16

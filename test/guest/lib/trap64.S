@@ -2,14 +2,21 @@
 /*
  * Entering code under test and coming back, in long mode.
  *
- * recovery_sp heads a chain of recovery frames on the library's stack: the
- * callee-saved registers and the previous head. Whatever happens, a return to
- * it needs nothing of the interrupted code's state but a working IST stack.
+ * recovery_sp of each processor heads a chain of recovery frames on the
+ * library's stack: the callee-saved registers and the previous head. Whatever
+ * happens, a return to it needs nothing of the interrupted code's state but a
+ * working IST stack.
  *
- * MIRRORS: struct regs in trap.h.
+ * MIRRORS: struct regs in trap.h; struct cpu in percpu.h begins with
+ * recovery_sp.
  */
 	.text
 	.code64
+
+.macro this_cpu			/* in RAX */
+	mov %rsp, %rax
+	and $-0x20000, %rax
+.endm
 
 .macro recovery_push
 	push %rbx
@@ -19,8 +26,9 @@
 	push %r14
 	push %r15
 	pushf
-	push recovery_sp
-	mov %rsp, recovery_sp
+	this_cpu
+	push (%rax)
+	mov %rsp, (%rax)
 .endm
 
 	/* void trap_enter(const struct regs *r): IRET to *r */
@@ -64,17 +72,19 @@ trap_call:
 	xor %eax, %eax
 	jmp trap_unwind
 
-	/* NORETURN void trap_recover(void): back to the last recovery frame */
+	/* NORETURN void trap_recover(struct cpu *c): to its last frame */
 	.globl trap_recover
 trap_recover:
-	mov recovery_sp, %rsp
+	mov (%rdi), %rsp
 	mov $0x18, %eax
 	mov %eax, %ss
 	mov %eax, %ds
 	mov %eax, %es
 	mov $1, %eax
 trap_unwind:
-	pop recovery_sp
+	mov %rsp, %rdx
+	and $-0x20000, %rdx
+	pop (%rdx)
 	popf
 	pop %r15
 	pop %r14
@@ -143,11 +153,5 @@ trap_common:
 	pop %rax
 	add $16, %rsp
 	iretq
-
-	.data
-	.balign 8
-	.globl recovery_sp
-recovery_sp:
-	.quad 0
 
 	.section .note.GNU-stack, "", @progbits

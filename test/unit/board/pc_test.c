@@ -159,18 +159,17 @@ static void symmetric(void)
 
 static int ack(unsigned n)
 {
-	struct vcpu *v = vm.cpus[n];
-	int vector;
-
-	vm_lock(&vm);
-	vector = v->intr->ack(v->intr_dev);
-	vm_unlock(&vm);
-	return vector;
+	return vm.cpus[n]->intr->ack(vm.cpus[n]->intr_dev);
 }
 
+/* Does it still, after the processor has looked by itself? */
 static bool wants(unsigned n)
 {
-	return vcpu_requests(vm.cpus[n]) & VCPU_REQ_INTR;
+	struct vcpu *v = vm.cpus[n];
+
+	if (vcpu_requests(v) & VCPU_REQ_INTR)
+		v->intr->set_tpr(v->intr_dev, v->intr->get_tpr(v->intr_dev));
+	return vcpu_requests(v) & VCPU_REQ_INTR;
 }
 
 static void processors(void)

@@ -129,8 +129,7 @@ static struct irq_line line(unsigned irq)
 
 static void build(void)
 {
-	const struct apic_bus_wiring b = { &rig.mmio, 0xfee00000, ioapic_eoi,
-					   &ioapic };
+	const struct apic_bus_wiring b = { 0xfee00000, ioapic_eoi, &ioapic };
 	const struct ioapic_wiring io = { &rig.mmio, 0xfec00000,
 					  { apic_bus_send, &bus } };
 	const struct pic_wiring p = { &rig.pio, 0x20, 0xa0, 0x4d0,
@@ -214,6 +213,20 @@ static u64 random_mmio(void)
 	return 0xfee00000 + (rnd() % 0x40) * 0x10 + (rnd() % 8 ? 0 : rnd() % 9);
 }
 
+static void mmio(unsigned n, bool write, unsigned bytes)
+{
+	u64 at = random_mmio(), page = bus.page.first;
+
+	if (at >= page && write)
+		bus.page.write(&bus, &cpu[n], at - page, value(), bytes);
+	else if (at >= page)
+		bus.page.read(&bus, &cpu[n], at - page, bytes);
+	else if (write)
+		bus_write(&rig.mmio, at, value(), bytes);
+	else
+		bus_read(&rig.mmio, at, bytes);
+}
+
 static void random_msr(unsigned n)
 {
 	static const u32 msr_tab[] = { 0x1b, 0x6e0, 0x11, 0x12, 0x4b564d00,
@@ -244,7 +257,6 @@ static void random_step(void)
 {
 	unsigned n = (unsigned)(rnd() % CPUS), bytes = 1u << (rnd() % 3);
 
-	rig.mmio.cpu = &cpu[n];
 	switch (rnd() % 10) {
 	case 0:
 	case 1:
@@ -256,11 +268,10 @@ static void random_step(void)
 		bus_write(&rig.pio, random_port(), value(), bytes);
 		break;
 	case 5:
-		bus_read(&rig.mmio, random_mmio(), rnd() % 8 ? 4 : bytes);
+		mmio(n, false, rnd() % 8 ? 4 : bytes);
 		break;
 	case 6:
-		bus_write(&rig.mmio, random_mmio(), value(),
-			  rnd() % 8 ? 4 : bytes);
+		mmio(n, true, rnd() % 8 ? 4 : bytes);
 		break;
 	case 7:
 		random_msr(n);
@@ -280,18 +291,23 @@ static void random_step(void)
 			     (u32)value());
 		more(&console);
 	}
-	rig.mmio.cpu = NULL;
 }
 
 /*
- * What must hold at any time: the request bit says what ack would find. Every
- * device also takes back the state that it gives.
+ * What must hold at any time: what ack would find has been requested; and once
+ * the processor has looked, nothing else has. Every device also takes back the state that it gives.
  */
 static bool is_consistent(void)
 {
 	for (unsigned i = 0; i < CPUS; i++) {
 		bool wanted = cpu[i].request & VCPU_REQ_INTR;
-		struct lapic copy = lapic[i];
+		struct lapic copy;
+
+		lapic_intr_ops.set_tpr(&lapic[i], lapic[i].tpr);
+		if (!wanted && (cpu[i].request & VCPU_REQ_INTR))
+			return false;
+		wanted = cpu[i].request & VCPU_REQ_INTR;
+		copy = lapic[i];
 		struct pic pic_copy = pic;
 
 		if ((lapic_intr_ops.ack(&lapic[i]) >= 0) != wanted)

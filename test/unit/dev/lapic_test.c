@@ -63,9 +63,7 @@ static void told_eoi(void *dev, u8 vector)
 
 static void start(unsigned cpus)
 {
-	const struct apic_bus_wiring b = { .mmio = &rig.mmio,
-					   .base = BASE,
-					   .eoi = told_eoi };
+	const struct apic_bus_wiring b = { .base = BASE, .eoi = told_eoi };
 
 	rig_init(&rig);
 	memset(&bus, 0, sizeof(bus));
@@ -96,19 +94,12 @@ static void start(unsigned cpus)
 
 static u32 get(unsigned n, u32 offset)
 {
-	u32 v;
-
-	rig.mmio.cpu = &cpu[n];
-	v = (u32)bus_read(&rig.mmio, BASE + offset, 4);
-	rig.mmio.cpu = NULL;
-	return v;
+	return (u32)bus.page.read(bus.page.dev, &cpu[n], offset, 4);
 }
 
 static void set(unsigned n, u32 offset, u32 v)
 {
-	rig.mmio.cpu = &cpu[n];
-	bus_write(&rig.mmio, BASE + offset, v, 4);
-	rig.mmio.cpu = NULL;
+	bus.page.write(bus.page.dev, &cpu[n], offset, v, 4);
 }
 
 static struct msr_range *find(u32 msr)
@@ -146,8 +137,11 @@ static int ack(unsigned n)
 	return lapic_intr_ops.ack(&lapic[n]);
 }
 
+/* Does it still, after the processor has looked by itself? */
 static bool wants(unsigned n)
 {
+	if (requests[n] & VCPU_REQ_INTR)
+		lapic_intr_ops.set_tpr(&lapic[n], lapic[n].tpr);
 	return requests[n] & VCPU_REQ_INTR;
 }
 
@@ -337,7 +331,11 @@ static void startup_ipis(void)
 	set(2, 0xf0, 0x1ff);
 	fixed(2, 0x55);
 	ipi(0, 2u << 24, 0x00500);
-	tap_check(!wants(2), "INIT empties the APIC");
+	tap_check(requests[2] & VCPU_REQ_INIT, "INIT is the processor's work");
+	for (unsigned i = 0; i < 3; i++)
+		lapic_class.cpu_init(&lapic[i].dev, 2);
+	tap_check(!wants(2), "which empties its APIC");
+	tap_equal(get(0, 0xf0), 0x1ff, "and no other");
 	tap_equal(get(2, 0xf0), 0xff, "and disables it");
 	tap_equal(msr(2, 0x1b), BASE | 0x800, "but the mode stays");
 }
@@ -551,6 +549,22 @@ static void deadline_timer(void)
 	tap_equal(ack(0), 0x32, "then");
 	set(0, 0xb0, 0);
 
+	wrmsr(0, 0x6e0, tsc(&cpu[0]) + 50 * MS);
+	cpu[0].x86.tsc_offset += 20 * MS;
+	lapic_tsc_changed(&lapic[0]);
+	rig_pass(&rig, 30 * MS - 1);
+	tap_check(!wants(0), "the counter was moved forward: earlier");
+	rig_pass(&rig, 1);
+	tap_equal(ack(0), 0x32, "by as much");
+	set(0, 0xb0, 0);
+	wrmsr(0, 0x6e0, tsc(&cpu[0]) + 50 * MS);
+	cpu[0].x86.tsc_offset += 50 * MS;
+	lapic_tsc_changed(&lapic[0]);
+	tap_equal(ack(0), 0x32, "beyond the deadline: at once");
+	set(0, 0xb0, 0);
+	lapic_tsc_changed(&lapic[0]);
+	tap_check(!wants(0), "none is armed: nothing");
+
 	wrmsr(0, 0x6e0, ~0ull);
 	rig_pass(&rig, 3600000 * MS);
 	tap_check(!wants(0), "the end of time");
@@ -592,9 +606,9 @@ static void messages(void)
 	apic_bus_msi(&bus, 0xfee00000, 0x0670);
 	apic_bus_msi(&bus, 0xfee00000, 0x0005);
 	tap_check(!wants(0), "nonsense does nothing");
-	tap_equal(bus_read(&rig.mmio, BASE + 0x30, 4), 0xffffffff,
-		  "no processor, no APIC");
-	bus_write(&rig.mmio, BASE + 0xb0, 0, 4);
+	cpu[0].index = 4;
+	tap_equal(get(0, 0x30), 0xffffffff, "no processor, no APIC");
+	set(0, 0xb0, 0);
 }
 
 static void saved(void)

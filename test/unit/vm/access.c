@@ -38,9 +38,10 @@ static bool msr_write(void *dev, struct vcpu *v, u32 msr, u64 value)
 	return value != 13;
 }
 
-static struct msr_range msrs = { 0x800, 0x8ff, msr_read,
-				 msr_write, NULL, NULL };
-static struct msr_range ro = { 0x10, 0x10, msr_read, NULL, NULL, NULL };
+static struct msr_range msrs = { .first = 0x800, .last = 0x8ff,
+				 .read = msr_read, .write = msr_write };
+static struct msr_range ro = { .first = 0x10, .last = 0x10,
+			       .read = msr_read };
 
 static char traced[256];
 
@@ -65,6 +66,47 @@ static void test_traces(struct vcpu *v)
 	tap_check(!strcmp(traced, "pio: cpu0 read16 0x99 = 0xffff (nobody)"),
 		  "%s", traced);
 	trace_mask = 0;
+}
+
+/* Registers that each processor has to itself. */
+static u64 own_read(void *dev, struct vcpu *v, u64 offset, unsigned bytes)
+{
+	return offset + v->index * 0x1000 + (vm.lock_vcpu ? 0x100000 : 0);
+}
+
+static void own_write(void *dev, struct vcpu *v, u64 offset, u64 value,
+		      unsigned bytes)
+{
+	reg = value + offset + (vm.lock_vcpu ? 0x100000 : 0);
+}
+
+static bool own_msr(void *dev, struct vcpu *v, u32 msr, u64 *value)
+{
+	*value = vm.lock_vcpu ? 1 : 2;
+	return true;
+}
+
+static void test_own(struct vcpu *v)
+{
+	static struct msr_range own = { .first = 0x1b, .last = 0x1b,
+					.own = true, .read = own_msr };
+	u64 value = 0;
+
+	vm.own = (struct own_range){ .first = 0xfec00100, .bytes = 0x100,
+				     .read = own_read, .write = own_write };
+	vm_add_msrs(&vm, &own);
+	tap_equal(vm_mmio_read(v, 0xfec00180, 4), 0x80u, "own: no lock");
+	vm_mmio_write(v, 0xfec001fc, 5, 4);
+	tap_equal(reg, 0x101u, "written, at its very end");
+	reg = 7;
+	tap_equal(vm_mmio_read(v, 0xfec000fc, 4), 0x103u, "the bus below");
+	tap_equal(vm_mmio_read(v, 0xfec00200, 4), 0x207u, "and above");
+	tap_equal(vm_mmio_read(v, 0xfec001fe, 4), 0x08070605u,
+		  "who reaches over its end is at the bus");
+	tap_check(vm_msr_is_own(&vm, 0x1b) && !vm_msr_is_own(&vm, 0x800) &&
+			  !vm_msr_is_own(&vm, 0x1c),
+		  "which MSRs are own");
+	tap_check(vm_msr_read(v, 0x1b, &value) && value == 2, "no lock");
 }
 
 int main(void)
@@ -103,6 +145,7 @@ int main(void)
 		  "counted");
 	tap_check(!vm.lock_vcpu, "the lock is free");
 	test_traces(v);
+	test_own(v);
 	vm_fini(&vm);
 	return tap_done();
 }

@@ -146,6 +146,32 @@ static void test_time(void)
 	tap_equal(clock_to_host_ns(&c, CLOCK_NEVER), CLOCK_NEVER, "never");
 }
 
+/* Two clocks of one time. */
+static void test_following(void)
+{
+	struct clock c, own;
+	struct timer a, b;
+
+	init(&c);
+	clock_init_following(&own, &c);
+	timer_init(&a, &c, ring, (void *)(intptr_t)'a');
+	timer_init(&b, &own, ring, (void *)(intptr_t)'b');
+	c.stopped_ns = 1000;
+	tap_equal(clock_now_ns(&own), 1000, "the same time");
+	timer_arm(&b, 900);
+	timer_arm(&a, 950);
+	tap_check(rearms == 1 && rearmed == 950, "each has its own deadline");
+	clock_run(&c);
+	tap_check(rings == 1 && order[0] == 'a', "and runs its own timers");
+	clock_run(&own);
+	tap_check(rings == 2 && order[1] == 'b', "each");
+	tap_check(!clock_is_running(&own), "both stand");
+	clock_start(&c);
+	tap_check(clock_is_running(&own) && clock_now_ns(&own) >= 1000,
+		  "and go together");
+	tap_equal(clock_to_host_ns(&own, 5), c.origin_ns + 5, "host time");
+}
+
 /* Random arming against a plain array. */
 static void test_random(void)
 {
@@ -179,6 +205,7 @@ int main(void)
 	test_order();
 	test_hostile();
 	test_time();
+	test_following();
 	test_random();
 	return tap_done();
 }

@@ -25,6 +25,13 @@ void x86_cpuid_init(struct x86_cpuid *c, x86_cpuid_fn host, unsigned cpus,
 	c->tsc_hz = tsc_hz;
 }
 
+void x86_cpuid_read(const struct x86_cpuid *c, const struct x86_state *s,
+		    u32 apic_id, u32 leaf, u32 subleaf,
+		    struct x86_cpuid_regs *r)
+{
+	memset(r, 0, sizeof(*r));
+}
+
 bool fake_idle(struct fake_cpu *c)
 {
 	return false;
@@ -107,8 +114,9 @@ static enum vm_exit run(struct vcpu *v)
 
 		if (r & not_ours)
 			return VM_EXIT_REQUEST;
-		if (r & VCPU_REQ_ENGINE)
-			vcpu_clear_request(v, VCPU_REQ_ENGINE);
+		if (r & (VCPU_REQ_ENGINE | VCPU_REQ_FLUSH))
+			vcpu_clear_request(v, VCPU_REQ_ENGINE |
+						      VCPU_REQ_FLUSH);
 		deliver(c);
 		if (v->x86.activity == X86_HALTED)
 			return VM_EXIT_HLT;

@@ -249,6 +249,102 @@ static void test_dead_halt(void)
 	tap_check(true, "and it can be stopped");
 }
 
+/* A kick by another processor ends a halt even with interrupts off; one that
+ * comes too early ends the next. */
+static void test_unhalt(void)
+{
+	struct fake_cpu *c;
+	u64 n;
+
+	if (!start(1, cli_hlt))
+		return;
+	c = fake_cpu(&vm, 0);
+	tap_check(reaches(&c->steps, 1), "it halts");
+	for (n = 1; n < ROUNDS; n++) {
+		for (int spin = rand() % 200; spin > 0; spin--)
+			__builtin_ia32_pause();
+		vcpu_unhalt(&c->v);
+		if (!reaches(&c->steps, n + 1))
+			break;
+	}
+	tap_equal(n, ROUNDS, "no kick is lost");
+	sleep_ms(5);
+	tap_equal(load(&c->steps), ROUNDS, "nor is there one too many");
+	vm_pause(&vm);
+	vm_join(&vm);
+	c->v.x86.activity = X86_RUNNING;
+	vcpu_unhalt(&c->v);
+	tap_check(!vm_start(&vm, NULL) && reaches(&c->steps, ROUNDS + 2),
+		  "one before the halt ends it");
+	vcpu_unhalt(&c->v);
+	reaches(&c->steps, ROUNDS + 3);
+	vcpu_request(&c->v, VCPU_REQ_INIT);
+	tap_check(done(0, VCPU_REQ_INIT) &&
+			  !__atomic_load_n(&c->v.unhalt, __ATOMIC_ACQUIRE),
+		  "INIT forgets it");
+	stop();
+}
+
+/* Who is told of sleep: before and after, and of nothing else. */
+static u64 begun, slept, woken, out_of_turn;
+
+static void watch_begins(void *dev, struct vcpu *v)
+{
+	begun++;
+}
+
+static void watch_sleeps(void *dev, struct vcpu *v)
+{
+	out_of_turn += slept != woken;
+	__atomic_fetch_add(&slept, 1, __ATOMIC_RELEASE);
+}
+
+static void watch_wakes(void *dev, struct vcpu *v)
+{
+	__atomic_fetch_add(&woken, 1, __ATOMIC_RELEASE);
+	out_of_turn += slept != woken;
+	vcpu_request(v, VCPU_REQ_FLUSH);
+}
+
+static void watch_ticks(void *dev, struct vcpu *v)
+{
+}
+
+static bool watched(struct fake_cpu *c)
+{
+	/* The engine sees to it before the guest goes on. */
+	out_of_turn += slept != woken || vcpu_requests(&c->v) & VCPU_REQ_FLUSH;
+	return false;
+}
+
+static void test_watch(void)
+{
+	static const struct watch_ops ops = { watch_begins, watch_sleeps,
+					      watch_wakes, watch_ticks };
+	struct vm_config config = { .memory_bytes = MiB(1), .cpus = 1,
+				    .engine = &fake_engine };
+	struct fake_cpu *c;
+
+	fake.guest = watched;
+	if (vm_init(&vm, &config, NULL))
+		return;
+	vm.cpus[0]->watch = &ops;
+	vm.host_cpus = 1; /* no polling */
+	if (vm_start(&vm, NULL))
+		return;
+	c = fake_cpu(&vm, 0);
+	for (u64 n = 0; n < 100; n++) {
+		if (!reaches(&slept, n + 1))
+			break;
+		vcpu_request(&c->v, VCPU_REQ_INTR);
+		if (!reaches(&woken, n + 1) || !reaches(&c->steps, n + 2))
+			break;
+	}
+	stop();
+	tap_check(begun == 1 && slept > 100 && slept == woken && !out_of_turn,
+		  "%llu sleeps watched", (unsigned long long)slept);
+}
+
 /* --- several processors --- */
 
 /* Lets INIT and SIPI be done, then holds the processors to look at them. */
@@ -332,7 +428,8 @@ static bool tsc_deadline_guest(struct fake_cpu *c)
 
 static void test_deadlines(void)
 {
-	static struct msr_range r = { 0x6e0, 0x6e0, NULL, wrmsr, NULL, NULL };
+	static struct msr_range r = { .first = 0x6e0, .last = 0x6e0,
+				      .write = wrmsr };
 	struct vm_config c = { .memory_bytes = MiB(1), .cpus = 1,
 			       .engine = &fake_engine };
 
@@ -358,6 +455,8 @@ int main(void)
 	test_interrupts(VCPU_REQ_NMI, "no NMI is lost");
 	test_producers();
 	test_dead_halt();
+	test_unhalt();
+	test_watch();
 	test_sipi();
 	test_deadlines();
 	return tap_done();

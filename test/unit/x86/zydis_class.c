@@ -57,7 +57,6 @@ bool oracle_is_hidden(const ZydisDecodedInstruction *z)
 	case ZYDIS_ISA_EXT_PT:
 	case ZYDIS_ISA_EXT_RDPRU:
 	case ZYDIS_ISA_EXT_RTM:
-	case ZYDIS_ISA_EXT_SERIALIZE:
 	case ZYDIS_ISA_EXT_SGX:
 	case ZYDIS_ISA_EXT_SGX_ENCLV:
 	case ZYDIS_ISA_EXT_SMX:
@@ -209,6 +208,7 @@ static const struct {
 	C(RDTSC, RDTSC),
 	C(RDTSCP, RDTSCP),
 	C(RDPID, RDPID),
+	C(SERIALIZE, SERIALIZE),
 	C(CPUID, CPUID),
 	C(XGETBV, XGETBV),
 	C(XSETBV, XSETBV),

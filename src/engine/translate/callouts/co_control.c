@@ -51,13 +51,8 @@ static u64 read_cr(struct tcpu *t, unsigned n)
 static void write_cr8(struct tcpu *t, u64 v)
 {
 	t->v.x86.cr8 = v;
-	if (!t->v.intr)
-		return;
-	world_enter(t);
-	vm_lock(t->e->vm);
-	t->v.intr->set_tpr(t->v.intr_dev, (u8)(v << 4));
-	vm_unlock(t->e->vm);
-	world_leave(t);
+	if (t->v.intr)
+		t->v.intr->set_tpr(t->v.intr_dev, (u8)(v << 4));
 }
 
 static u64 read_cr8(struct tcpu *t)
@@ -66,11 +61,7 @@ static u64 read_cr8(struct tcpu *t)
 
 	if (!t->v.intr)
 		return v;
-	world_enter(t);
-	vm_lock(t->e->vm);
 	v = t->v.intr->get_tpr(t->v.intr_dev) >> 4;
-	vm_unlock(t->e->vm);
-	world_leave(t);
 	t->v.x86.cr8 = v;
 	return v;
 }
@@ -332,9 +323,13 @@ static enum callout_result co_rdmsr(struct tcpu *t, struct callout *c)
 	t->stats.msrs++;
 	rc = x86_msr_read(s, &t->e->vm->cpuid, host_tsc(), msr, &v, &f);
 	if (rc == X86_MSR_UNKNOWN) {
-		world_enter(t);
+		bool own = vm_msr_is_own(t->e->vm, msr);
+
+		if (!own)
+			world_enter(t);
 		rc = vm_msr_read(&t->v, msr, &v) ? 0 : x86_gp(&f);
-		world_leave(t);
+		if (!own)
+			world_leave(t);
 	}
 	if (rc) {
 		TRACE(CPU, "rdmsr %x: #GP at %llx", msr,
@@ -362,9 +357,13 @@ static enum callout_result co_wrmsr(struct tcpu *t, struct callout *c)
 	rc = x86_msr_write(s, &t->e->vm->cpuid, host_tsc(), msr, v, &change,
 			   &f);
 	if (rc == X86_MSR_UNKNOWN) {
-		world_enter(t);
+		bool own = vm_msr_is_own(t->e->vm, msr);
+
+		if (!own)
+			world_enter(t);
 		rc = vm_msr_write(&t->v, msr, v) ? 0 : x86_gp(&f);
-		world_leave(t);
+		if (!own)
+			world_leave(t);
 	}
 	if (rc) {
 		TRACE(CPU, "wrmsr %x = %llx: #GP at %llx", msr,
@@ -372,6 +371,11 @@ static enum callout_result co_wrmsr(struct tcpu *t, struct callout *c)
 		return callout_fault(t, &f);
 	}
 	control_changed(t, change);
+	if (change & X86_CHANGE_TSC) {
+		world_enter(t);
+		vm_tsc_changed(&t->v);
+		world_leave(t);
+	}
 	fastcall_update(t);
 	return callout_done(t);
 }

@@ -59,15 +59,26 @@ static enum callout_result co_rdpmc(struct tcpu *t, struct callout *c)
 	return callout_gp(t);
 }
 
-/* KVM's hypercall ABI: the number is in RAX; none is implemented. */
+/*
+ * KVM's hypercalls, whichever vendor's instruction: the number is in RAX, which
+ * takes the result. There is no guest for which it would be #UD, since all of
+ * them are shown KVM's CPUID leaves.
+ */
 static enum callout_result co_vmcall(struct tcpu *t, struct callout *c)
 {
-	struct x86_state *s = callout_begin(t, c);
+	unsigned bytes = t->key & KEY_CODE64 ? 8 : 4;
+	const u64 arg[4] = {
+		reg_read(t, X86_RBX, bytes),
+		reg_read(t, X86_RCX, bytes),
+		reg_read(t, X86_RDX, bytes),
+		reg_read(t, X86_RSI, bytes),
+	};
+	u64 ret = (u64)VM_HYPERCALL_EPERM;
 
-	if (t->key & (KEY_USER | KEY_CPL12))
-		s->gpr[X86_RAX] = (u64)-1; /* -KVM_EPERM */
-	else
-		s->gpr[X86_RAX] = (u64)-1000; /* -KVM_ENOSYS */
+	callout_begin(t, c);
+	if (!(t->key & (KEY_USER | KEY_CPL12)))
+		ret = vm_hypercall(&t->v, reg_read(t, X86_RAX, bytes), arg);
+	reg_write(t, X86_RAX, ret, bytes);
 	callout_end(t);
 	return CALLOUT_NEXT;
 }
@@ -255,6 +266,11 @@ static enum callout_result co_bt_mem(struct tcpu *t, struct callout *c)
 	p = (i->pfx & PFX_LOCK) && (lin & ~PAGE_MASK) <= PAGE_SIZE - n ?
 		    mem_run(t, lin, acc | X86_ACC_WRITE, &fault, &f) :
 		    NULL;
+	if ((i->pfx & PFX_LOCK) && !p && t->e->smp && !t->exclusive_once) {
+		callout_end(t);
+		run_exclusive_once(t);
+		return CALLOUT_EVENT;
+	}
 	if (p) {
 		old = bit_op_locked(i, p, bit);
 	} else {

@@ -175,6 +175,15 @@ static bool must_be_aligned(const struct x86_insn *i)
 	return (i->attr & IA_ALIGN) || cmpxchg16b;
 }
 
+/* Will other vCPUs notice if it is done on the bounce buffer? */
+static bool must_be_atomic(const struct trans *tr, unsigned acc)
+{
+	const struct x86_insn *i = tr->i;
+	bool xchg = i->map == MAP_1 && (i->opcode | 1) == 0x87;
+
+	return tr->g->smp && (acc & ACC_W) && ((i->pfx & PFX_LOCK) || xchg);
+}
+
 void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 {
 	struct emit *e = &tr->e;
@@ -201,6 +210,7 @@ void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 		  (u32)tr->mmu << MISS_MMU_SHIFT |
 		  (tr->seg_now == X86_SS ? MISS_STACK : 0) |
 		  (must_be_aligned(tr->i) ? MISS_ALIGNED : 0) |
+		  (must_be_atomic(tr, acc) ? MISS_LOCKED : 0) |
 		  (acc & ACC_W ? MISS_WRITE : 0) |
 		  (acc & ACC_R ? MISS_READ : 0);
 }

@@ -4,6 +4,7 @@
  * of the page, or what may change the mode; in windows also behind branches
  * that are rather not taken.
  */
+#include "base/fmt.h"
 #include "engine/translate/trans.h"
 
 /* After these nothing of the block follows. */
@@ -55,6 +56,7 @@ bool plan_ends_polled(const struct trans *tr, const struct x86_insn *i)
 	case X86_C_IN_OUT:
 	case X86_C_INVLPG:
 	case X86_C_INVPCID:
+	case X86_C_SERIALIZE: /* what follows is fetched anew */
 		return true;
 	default:
 		return false;
@@ -142,11 +144,15 @@ enum plan_stop plan_block(struct trans *tr, gpa_t gpa2)
 {
 	unsigned avail = (unsigned)(PAGE_SIZE - tr->page_off);
 	const u8 *p = gmem_hva(&tr->g->vm->mem, tr->gpa, avail);
-	u8 buf[X86_INSN_MAX];
+	/* GUEST: other vCPUs and devices may write there now. */
+	u8 buf[BLOCK_MAX_INSNS * X86_INSN_MAX];
 	enum x86_decode_result r;
 
-	if (gpa2 == ~0ull)
-		return decode_run(tr, p, avail);
+	if (gpa2 == ~0ull) {
+		avail = (unsigned)min_u64(avail, sizeof(buf));
+		copy_bytes(buf, p, avail);
+		return decode_run(tr, buf, avail);
+	}
 	avail = crossing_bytes(tr, buf, p, avail, gpa2);
 	r = x86_decode(buf, avail, tr->size, &tr->insns[0]);
 	if (r != X86_DECODE_OK)

@@ -219,6 +219,20 @@ static void bt_mem(struct trans *tr)
 	access_end(tr);
 }
 
+/*
+ * What was written before is seen by all; changed code is not run any more,
+ * for it has been dropped, and the block ends here.
+ * SDM 3A 8.3 "Serializing Instructions"
+ */
+static void serialize(struct trans *tr)
+{
+	struct emit *e = &tr->e;
+
+	emit8(e, 0x0f);
+	emit8(e, 0xae);
+	emit8(e, 0xf0); /* mfence */
+}
+
 bool system_insn(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
@@ -265,6 +279,9 @@ bool system_insn(struct trans *tr)
 		if (!string_is_generated(tr->key, i))
 			return false;
 		string_insn(tr);
+		return true;
+	case X86_C_SERIALIZE:
+		serialize(tr);
 		return true;
 	case X86_C_SYSCALL:
 		return syscall_insn(tr);

@@ -13,7 +13,6 @@
 
 /* Room for a block, hot and cold. It ends early where the most demanding
  * instruction might not fit any more. */
-#define BLOCK_HOST_BYTES KiB(16)
 #define INSN_HOST_BYTES KiB(1)
 #define INSN_COLD 12
 
@@ -137,10 +136,7 @@ static bool block_finish(struct trans *tr)
 		return false;
 	tr->seg->hot.used = align_up(tr->seg->hot.used + b->host_bytes, 16);
 	tr->seg->cold.used += b->cold_bytes;
-	if (!smc_track(tr->t, b)) {
-		b->dead = true;
-		return false;
-	}
+	smc_track(tr->t, b);
 	table_add(tr->g, b);
 	st->blocks++;
 	st->insns += b->insn_count;
@@ -169,8 +165,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->g = g;
 	tr->seg = seg;
 	tr->size = key_code_size(key);
-	tr->soft = (key & KEY_ALONE) || !g->windows ||
-		   window_is_soft(g->windows, gpa);
+	tr->soft = (key & KEY_ALONE) || !g->trap || window_is_soft(g, gpa);
 	tr->any_windowed = false;
 	homes_init(tr);
 	trans_set_key(tr, key);
@@ -192,8 +187,7 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 	u64 start = host_tsc();
 	enum plan_stop stop;
 
-	trans_init(tr, t, gpa, va, key,
-		   cache_reserve(t->e, BLOCK_HOST_BYTES));
+	trans_init(tr, t, gpa, va, key, &t->e->seg[t->e->current]);
 	stop = plan_block(tr, gpa2);
 	tr->b = block_new(tr, gpa2);
 	if (!tr->b)
@@ -203,9 +197,12 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 	if (tr->failed || !block_finish(tr))
 		goto no_memory;
 	t->stats.translate_tsc += host_tsc() - start;
-	TRACE(TRANSLATE, "block %llx va %llx key %x: %u insns, %u -> %u bytes",
+	TRACE(TRANSLATE, "block %llx va %llx key %x: %u insns, %u -> %u bytes "
+	      "at %llx, %u at %llx",
 	      (unsigned long long)gpa, (unsigned long long)va, key,
-	      tr->b->insn_count, tr->b->guest_bytes, tr->b->host_bytes);
+	      tr->b->insn_count, tr->b->guest_bytes, tr->b->host_bytes,
+	      (unsigned long long)(uintptr_t)tr->b->host, tr->b->cold_bytes,
+	      (unsigned long long)(uintptr_t)tr->b->cold);
 	if (TRACE_ON(CODE))
 		dump_block(t->e, tr->b, tr->size);
 	return tr->b;
