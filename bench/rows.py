@@ -83,7 +83,7 @@ ROWS = [
          "dpkg --verify perl-base dpkg libc6 coreutils || true"),
     real("apt", "apt", "sh -e /bench/apt.sh",
          read("/var/lib/apt/lists/*.debian*", LIB + "libapt*")),
-    real("gzip", "gzip", "gzip -6 text; gzip -dc text.gz | md5sum; "
+    real("gzip", "gzip", "gzip -n -6 text; gzip -dc text.gz | md5sum; "
          "md5sum text.gz", TEXT % (8 * MIB)),
     real("xz", "xz", "xz -3 -T1 text; xz -dc text.xz | md5sum; md5sum text.xz",
          TEXT % (2 * MIB)),

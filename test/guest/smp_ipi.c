@@ -417,7 +417,7 @@ static void wait_behind_tpr(ulong arg)
 {
 	trap_handle(V_LOW, note_order);
 	trap_handle(V_PING, note_order);
-	apic_write(APIC_TPR, 0xf0);
+	apic_write(APIC_TPR, 0xe0); /* V_WAKE may pass */
 	barrier();
 	sti();
 	barrier(); /* all have been sent */

@@ -267,7 +267,9 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 
 /* --- tlb.c --- */
 void tlb_flush_all(struct tcpu *t);
+/* Of all that is not global, or of that which is of the current PCID. */
 void tlb_flush_local(struct tcpu *t);
+void tlb_flush_pcid(struct tcpu *t);
 /* CR3 has changed; @keep: nothing of its PCID is to be dropped. */
 void tlb_switch(struct tcpu *t, bool keep);
 void tlb_flush_page(struct tcpu *t, gva_t va);
@@ -284,6 +286,20 @@ bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
 /* Physical address of the code at @va, or -1 and a fault. */
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 
+void tlb_drop_local(struct tcpu *t);
+/* Local entries go into @a, or come back from it. */
+void tlb_keep(struct tcpu *t, struct asid *a);
+void tlb_bring(struct tcpu *t, struct asid *a);
+
+/* --- asid.c --- address spaces that are not current */
+/* CR3 becomes @to. @keep: what is cached of its PCID stays good. */
+void asid_switch(struct tcpu *t, u64 to, bool keep);
+/* What is cached of them is not good any more. */
+void asid_forget_all(struct tcpu *t);
+void asid_forget_pcid(struct tcpu *t, u64 pcid);
+/* ... of those that have the current one's PCID. */
+void asid_forget_twins(struct tcpu *t);
+
 /* --- jc.c --- jump caches */
 /* Where the block for @va is entered, or 0; sets t->code_base. */
 u64 jc_find(struct tcpu *t, gva_t va);
@@ -299,11 +315,10 @@ void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
 /* The block for @va is entered without an entry of its own: its page counts
  * as one that the jump cache, and the shadow stack, know. */
 void jc_note(struct tcpu *t, gva_t va, bool global);
-/* CR3 becomes @to, with all that follows from it. @keep: what is cached of
- * its PCID stays good. */
-void jc_switch(struct tcpu *t, u64 to, bool keep);
-/* INVPCID, for a PCID that is not the current one. */
-void jc_forget_pcid(struct tcpu *t, u64 pcid);
+/* What is cached of local pages goes into @a, or comes back from it. */
+void jc_keep(struct tcpu *t, struct asid *a);
+void jc_bring(struct tcpu *t, struct asid *a);
+void jc_forget(struct asid *a);
 /* MIRRORS: flow_find(), flow_find_host(). A tag is the address plus the
  * generation, and so generations do not displace each other. */
 #define JC_HASH_1 32

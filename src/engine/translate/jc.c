@@ -4,13 +4,13 @@
  * find their target by virtual address without leaving generated code.
  *
  * One for each MMU index, and one for user code in windows. An entry is good
- * only while its page translation is, so they are emptied as the TLB is; a small Bloom filter of pages spares
- * most INVLPGs the work.
+ * only while its page translation is, so they are emptied as the TLB is; a
+ * small Bloom filter of pages spares most INVLPGs the work.
  *
- * With PCIDs a guest says of most writes of CR3 that nothing is to be dropped.
- * Then the generation of the address space that is left is kept, with its
- * filter, and is current again when CR3 comes back. What is cached of global
- * pages alone does not change with CR3.
+ * When CR3 is written and nothing is to be dropped, the generation of the
+ * address space that is left is kept, with its filter, and is current again when
+ * CR3 comes back (asid.c). What is cached of global pages alone does not change
+ * with CR3.
  *
  * What is on a shadow stack is good for as long as the jump cache of the same
  * index would be, and is forgotten with it.
@@ -46,10 +46,10 @@ static void entry_clear(struct tcpu *t, unsigned n, unsigned i)
 	j->minus_tag = -j->tag;
 }
 
-static void spaces_forget(struct tcpu *t, unsigned n)
+static void kept_forget(struct tcpu *t, unsigned n)
 {
-	for (unsigned i = 0; i < JC_SPACES; i++)
-		t->jc_space[i].of[n].valid = false;
+	for (unsigned i = 0; i < ASIDS; i++)
+		t->asid[i].jc[n].valid = false;
 }
 
 static void entries_clear(struct tcpu *t, unsigned n)
@@ -84,9 +84,14 @@ static u64 jc_generation_step(const struct tcpu *t)
 
 void jc_init(struct tcpu *t)
 {
+	unsigned used = 0;
+
 	for (unsigned n = 0; n < JC_COUNT; n++) {
 		t->jc_last_generation[n] = t->v.index * GENERATION;
 		entries_clear(t, n);
+		t->jc_bloom[n] = t->jc_bloom_memory[used++];
+		for (unsigned i = 0; i < ASIDS; i++)
+			t->asid[i].jc[n].bloom = t->jc_bloom_memory[used++];
 	}
 }
 
@@ -108,11 +113,11 @@ static void begin_generation(struct tcpu *t, unsigned n)
 	/* They come back after all have been used. */
 	if (next < t->jc_last_generation[n]) {
 		entries_clear(t, n);
-		spaces_forget(t, n);
+		kept_forget(t, n);
 		link_guards_break(t->e);
 	}
 	t->jc_last_generation[n] = next;
-	fill_bytes(t->jc_bloom[n], 0, sizeof(t->jc_bloom[n]));
+	fill_bytes(t->jc_bloom[n], 0, JC_BLOOM_BITS / 8);
 	t->jc_local[n] = false;
 	if (!is_users(n))
 		link_far_break(t->e);
@@ -122,7 +127,7 @@ static void begin_generation(struct tcpu *t, unsigned n)
 void jc_flush(struct tcpu *t, unsigned n)
 {
 	t->stats.jump_flushes++;
-	spaces_forget(t, n);
+	kept_forget(t, n);
 	begin_generation(t, n);
 }
 
@@ -156,9 +161,10 @@ void jc_flush_all(struct tcpu *t)
 void jc_flush_local(struct tcpu *t)
 {
 	for (unsigned i = 0; i < JC_COUNT; i++) {
-		spaces_forget(t, i);
-		if (t->jc_local[i])
-			jc_flush(t, i);
+		if (!t->jc_local[i])
+			continue;
+		t->stats.jump_flushes++;
+		begin_generation(t, i);
 	}
 }
 
@@ -176,11 +182,11 @@ void jc_flush_page(struct tcpu *t, gva_t va)
 	for (unsigned m = 0; m < JC_COUNT; m++) {
 		const u64 *bloom = t->jc_bloom[m];
 
-		for (unsigned i = 0; i < JC_SPACES; i++) {
-			struct jc_space *s = &t->jc_space[i];
+		for (unsigned i = 0; i < ASIDS; i++) {
+			struct asid *a = &t->asid[i];
 
-			if (s->of[m].valid && bloom_has(s->of[m].bloom, bit))
-				s->of[m].valid = false;
+			if (a->jc[m].valid && bloom_has(a->jc[m].bloom, bit))
+				a->jc[m].valid = false;
 		}
 		if (bloom_has(bloom, bit)) {
 			t->stats.jump_flushes++;
@@ -191,68 +197,48 @@ void jc_flush_page(struct tcpu *t, gva_t va)
 
 /* --- address spaces --- */
 
-static struct jc_space *space_find(struct tcpu *t, u64 cr3)
+void jc_forget(struct asid *a)
 {
-	for (unsigned i = 0; i < JC_SPACES; i++)
-		if (t->jc_space[i].cr3 == cr3)
-			return &t->jc_space[i];
-	return NULL;
+	for (unsigned m = 0; m < JC_COUNT; m++)
+		a->jc[m].valid = false;
 }
 
-static void space_leave(struct tcpu *t)
+static void swap_bloom(struct tcpu *t, struct asid *a, unsigned m)
 {
-	struct jc_space *s = space_find(t, t->cr3);
+	u64 *bloom = a->jc[m].bloom;
 
-	if (!s) {
-		s = &t->jc_space[t->jc_victim++ % JC_SPACES];
-		s->cr3 = t->cr3;
-	}
+	a->jc[m].bloom = t->jc_bloom[m];
+	t->jc_bloom[m] = bloom;
+}
+
+/* What is all global is every space's. */
+void jc_keep(struct tcpu *t, struct asid *a)
+{
 	for (unsigned m = 0; m < JC_COUNT; m++) {
-		/* What is all global is every space's. */
-		s->of[m].valid = t->jc_local[m];
+		a->jc[m].valid = t->jc_local[m];
 		if (!t->jc_local[m])
 			continue;
-		s->of[m].generation = t->jc_generation[m];
-		copy_bytes(s->of[m].bloom, t->jc_bloom[m],
-			   sizeof(t->jc_bloom[m]));
-		begin_generation(t, m);
+		a->jc[m].generation = t->jc_generation[m];
+		swap_bloom(t, a, m);
 	}
 }
 
-static void space_enter(struct tcpu *t, const struct jc_space *s)
+/* After jc_keep(): of what was kept there is nothing left here. */
+void jc_bring(struct tcpu *t, struct asid *a)
 {
-	for (unsigned m = 0; s && m < JC_COUNT; m++) {
-		if (!s->of[m].valid)
+	for (unsigned m = 0; m < JC_COUNT; m++) {
+		if (!a->jc[m].valid) {
+			if (t->jc_local[m])
+				begin_generation(t, m);
 			continue;
+		}
 		if (!is_users(m))
 			link_far_break(t->e);
-		set_generation(t, m, s->of[m].generation);
-		copy_bytes(t->jc_bloom[m], s->of[m].bloom,
-			   sizeof(t->jc_bloom[m]));
+		set_generation(t, m, a->jc[m].generation);
+		swap_bloom(t, a, m);
+		a->jc[m].valid = false;
 		t->jc_local[m] = true;
 	}
-}
-
-void jc_forget_pcid(struct tcpu *t, u64 pcid)
-{
-	for (unsigned i = 0; i < JC_SPACES; i++)
-		for (unsigned m = 0; m < JC_COUNT; m++)
-			if ((t->jc_space[i].cr3 & CR3_PCID_MASK) == pcid)
-				t->jc_space[i].of[m].valid = false;
-}
-
-void jc_switch(struct tcpu *t, u64 to, bool keep)
-{
-	if (!(t->v.x86.cr4 & CR4_PCIDE)) {
-		jc_flush_local(t);
-	} else if (!keep) {
-		space_leave(t);
-		jc_forget_pcid(t, to & CR3_PCID_MASK);
-	} else if (to != t->cr3) {
-		space_leave(t);
-		space_enter(t, space_find(t, to));
-	}
-	t->cr3 = to;
 }
 
 /* --- filling --- */

@@ -88,13 +88,32 @@ struct tlb {
 #define JC_ENTRIES (1u << JC_BITS)
 
 #define JC_BLOOM_BITS 16384
-#define JC_SPACES 8
 
 struct jc_entry {
 	u64 tag; /* the target's virtual address, plus jc_generation */
 	u64 host; /* entry with flags as key_flags() says */
 	u64 code_base; /* virtual address of the target's page */
 	u64 minus_tag; /* its complement to 0 */
+};
+
+/* Address spaces that are kept; see asid.c. Bits of struct map.asids. */
+#define ASIDS 8
+#define ASID_TLB 128
+struct asid {
+	u64 cr3;
+	/* Of the jump caches; see jc.c. */
+	struct {
+		bool valid;
+		u64 generation;
+		u64 *bloom; /* nobody else's, valid or not */
+	} jc[JC_COUNT];
+	/* Local entries of the software TLB. */
+	unsigned tlb_count;
+	struct tlb_kept {
+		u64 tag; /* the page, and bits of tlb.c */
+		u64 host;
+		gpa_t gpa;
+	} tlb[ASID_TLB];
 };
 
 /* Virtual page to physical, for fetches. */
@@ -192,7 +211,7 @@ struct tcpu {
 	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
 	u64 jc_cs[JC_COUNT]; /* ... and base and limit of CS */
 	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
-	u64 jc_bloom[JC_COUNT][JC_BLOOM_BITS / 64]; /* pages that it knows */
+	u64 *jc_bloom[JC_COUNT]; /* pages that it knows; see bloom_bit() */
 
 	/* What SYSCALL and SYSRET do, prepared: see syscall.c. */
 	struct fastcall {
@@ -201,16 +220,10 @@ struct tcpu {
 		struct x86_seg seg[2][2]; /* CS and SS of either */
 	} fastcall;
 
-	/* Address spaces that CR3 may come back to: see jc.c. */
-	struct jc_space {
-		u64 cr3;
-		struct {
-			bool valid;
-			u64 generation;
-			u64 bloom[JC_BLOOM_BITS / 64];
-		} of[JC_COUNT];
-	} jc_space[JC_SPACES];
-	unsigned jc_victim; /* the next to be replaced */
+	/* Address spaces that CR3 may come back to. */
+	struct asid asid[ASIDS];
+	unsigned asid_now;
+	unsigned asid_victim; /* the next to be replaced */
 	u64 cr3; /* that the TLB and the jump caches are for */
 
 	struct x86_mem mem; /* how src/x86 reaches this vCPU's memory */
@@ -220,6 +233,8 @@ struct tcpu {
 	struct tlb tlb[MMU_COUNT];
 	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
 	struct itlb_entry itlb[ITLB_ENTRIES];
+	u64 itlb_local[ITLB_ENTRIES / 64];
+	u64 jc_bloom_memory[JC_COUNT * (ASIDS + 1)][JC_BLOOM_BITS / 64];
 	u8 *shadow_memory;
 };
 

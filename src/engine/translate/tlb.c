@@ -60,13 +60,47 @@ void tlb_flush_all(struct tcpu *t)
 	}
 	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
 		t->itlb[i].va = 1;
+	asid_forget_all(t);
+	t->asid[t->asid_now].cr3 = t->cr3;
 	jc_flush_all(t);
 	link_far_retry(t->e);
 	window_flush_all(t);
 	t->stats.tlb_flushes_all++;
 }
 
-static void drop_local(struct tcpu *t)
+static void itlb_drop_local(struct tcpu *t)
+{
+	for (unsigned w = 0; w < ITLB_ENTRIES / 64; w++) {
+		for (u64 bits = t->itlb_local[w]; bits; bits &= bits - 1)
+			t->itlb[w * 64 + (unsigned)__builtin_ctzll(bits)].va =
+				1;
+		t->itlb_local[w] = 0;
+	}
+}
+
+/* In the tag of what is kept, below the page. */
+#define KEPT_MMU 3u
+#define KEPT_WRITE 4u
+#define KEPT_LARGE 8u
+
+static void keep_entry(struct asid *a, const struct tlb *tlb, unsigned m,
+		       unsigned i)
+{
+	u64 tag = tlb->read_tag[i] | m;
+
+	/* MOV CR3 is quick only if there are few. */
+	if (a->tlb_count == ASID_TLB)
+		return;
+	if (tlb->write_tag[i] == tlb->read_tag[i])
+		tag |= KEPT_WRITE;
+	if (tlb->large[i / 64] & BIT64(i % 64))
+		tag |= KEPT_LARGE;
+	a->tlb[a->tlb_count++] = (struct tlb_kept){ .tag = tag,
+						    .host = tlb->host[i],
+						    .gpa = tlb->gpa[i] };
+}
+
+static void take_local(struct tcpu *t, struct asid *a)
 {
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
 		struct tlb *tlb = &t->tlb[m];
@@ -74,31 +108,49 @@ static void drop_local(struct tcpu *t)
 		for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
 			u64 bits = tlb->local[w];
 
-			for (; bits; bits &= bits - 1)
-				entry_clear(tlb, w * 64 +
-						 (unsigned)__builtin_ctzll(
-							 bits));
+			for (; bits; bits &= bits - 1) {
+				unsigned i = w * 64 +
+					     (unsigned)__builtin_ctzll(bits);
+
+				if (a)
+					keep_entry(a, tlb, m, i);
+				entry_clear(tlb, i);
+			}
 		}
 	}
-	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
-		if (!t->itlb[i].global)
-			t->itlb[i].va = 1;
+	itlb_drop_local(t);
 	t->stats.tlb_flushes++;
+}
+
+void tlb_drop_local(struct tcpu *t)
+{
+	take_local(t, NULL);
+}
+
+void tlb_keep(struct tcpu *t, struct asid *a)
+{
+	a->tlb_count = 0;
+	take_local(t, a);
+}
+
+void tlb_flush_pcid(struct tcpu *t)
+{
+	asid_forget_twins(t);
+	tlb_drop_local(t);
+	jc_flush_local(t);
+	window_flush_local(t);
 }
 
 void tlb_flush_local(struct tcpu *t)
 {
-	drop_local(t);
-	jc_flush_local(t);
+	asid_forget_all(t);
+	window_flush_others(t);
+	tlb_flush_pcid(t);
 }
 
-/* Entries of other PCIDs are not kept (but jump caches are): a write that asks
- * for none to be dropped still has to drop the old address space's. */
 void tlb_switch(struct tcpu *t, bool keep)
 {
-	if (!keep || t->v.x86.cr3 != t->cr3)
-		drop_local(t);
-	jc_switch(t, t->v.x86.cr3, keep);
+	asid_switch(t, t->v.x86.cr3, keep);
 	window_switch(t, keep);
 }
 
@@ -131,6 +183,7 @@ void tlb_flush_page(struct tcpu *t, gva_t va)
 	}
 	if (it->va == page)
 		it->va = 1;
+	asid_forget_twins(t);
 	/* Code of large pages: the itlb does not know sizes. */
 	jc_flush_page(t, page);
 	window_flush_page(t, va);
@@ -165,6 +218,28 @@ static void allow_writes(struct tcpu *t, struct tlb *tlb, unsigned i)
 			 __ATOMIC_SEQ_CST);
 	if (unlikely(smc_is_code(t->e, tlb->gpa[i])))
 		tlb->write_tag[i] = i ? 0 : PAGE_SIZE;
+}
+
+/* Pages may hold translated code by now. */
+void tlb_bring(struct tcpu *t, struct asid *a)
+{
+	for (unsigned k = 0; k < a->tlb_count; k++) {
+		const struct tlb_kept *kept = &a->tlb[k];
+		struct tlb *tlb = &t->tlb[kept->tag & KEPT_MMU];
+		gva_t page = kept->tag & PAGE_MASK;
+		unsigned i = (page >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
+
+		entry_clear(tlb, i);
+		tlb->read_tag[i] = page;
+		tlb->host[i] = kept->host;
+		tlb->gpa[i] = kept->gpa;
+		if ((kept->tag & KEPT_WRITE) && !smc_is_code(t->e, kept->gpa))
+			allow_writes(t, tlb, i);
+		tlb->local[i / 64] |= BIT64(i % 64);
+		if (kept->tag & KEPT_LARGE)
+			tlb->large[i / 64] |= BIT64(i % 64);
+	}
+	a->tlb_count = 0;
 }
 
 static bool walk(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
@@ -249,6 +324,8 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 	it->gpa = w.gpa & PAGE_MASK;
 	it->user = user;
 	it->global = w.global;
+	if (!w.global)
+		t->itlb_local[(it - t->itlb) / 64] |= BIT64((it - t->itlb) % 64);
 	*gpa = w.gpa;
 	return 0;
 }

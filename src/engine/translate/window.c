@@ -257,7 +257,16 @@ static void switch_spaces(struct tcpu *t, bool keep)
 	}
 	t->window_low = lower_half(t, t->window_low, WINDOW_KERNEL, keep);
 	if (t->window_high)
-		space_check(t, t->window_high, true);
+		space_check_unseen(t, t->window_high);
+}
+
+void window_forget_asid(struct tcpu *t, unsigned n)
+{
+	if (!t->window_high)
+		return;
+	window_lock(t);
+	space_forget_asid(t->window_high, n);
+	window_unlock(t);
 }
 
 void window_switch(struct tcpu *t, bool keep)

@@ -52,6 +52,8 @@ void window_switch(struct tcpu *t, bool keep);
 void window_flush_all(struct tcpu *t); /* and the mode may have changed */
 void window_flush_local(struct tcpu *t);
 void window_flush_page(struct tcpu *t, gva_t va);
+/* Address space @n (of t->asid) has not seen any page of the kernel's. */
+void window_forget_asid(struct tcpu *t, unsigned n);
 /* Address spaces that are not the current one are flushed. */
 void window_flush_others(struct tcpu *t);
 

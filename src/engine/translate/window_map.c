@@ -59,6 +59,28 @@ void windows_empty(struct tcpu *t)
 		space_empty(t, &t->windows->space[i]);
 }
 
+/* Map @i is there, or is not any more, or has changed. */
+static void note_local(struct space *sp, unsigned i)
+{
+	if (i < sp->map_count && !sp->maps[i].global)
+		sp->local[i / 64] |= BIT64(i % 64);
+	else
+		sp->local[i / 64] &= ~BIT64(i % 64);
+}
+
+/* The first from @i on that is not global; or map_count, or more: none. */
+static unsigned next_local(const struct space *sp, unsigned i)
+{
+	while (i < sp->map_count) {
+		u64 bits = sp->local[i / 64] >> i % 64;
+
+		if (bits)
+			return i + (unsigned)__builtin_ctzll(bits);
+		i = (i / 64 + 1) * 64;
+	}
+	return i;
+}
+
 static bool too_many_pieces(const struct tcpu *t)
 {
 	return __atomic_load_n(&t->e->pieces, __ATOMIC_RELAXED) >= PIECES_MAX;
@@ -73,6 +95,8 @@ static void map_drop(struct tcpu *t, struct space *sp, struct map *m)
 	}
 	count_pieces(t, sp, -1 - m->splits);
 	*m = sp->maps[--sp->map_count];
+	note_local(sp, (unsigned)(m - sp->maps));
+	note_local(sp, sp->map_count);
 }
 
 static struct map *map_find(struct space *sp, gva_t va)
@@ -144,6 +168,7 @@ static struct map map_for(const struct tcpu *t, gva_t va,
 			     .bytes = (u32)bytes,
 			     .write = w->writable && w->dirty,
 			     .global = w->global,
+			     .asids = (u8)BIT(t->asid_now),
 			     .large = w->page_bytes > PAGE_SIZE };
 }
 
@@ -176,6 +201,7 @@ static bool map_add(struct tcpu *t, struct space *sp, gva_t va,
 			return false;
 	}
 	sp->maps[sp->map_count++] = m;
+	note_local(sp, sp->map_count - 1);
 	count_pieces(t, sp, 1);
 	if (m.global && !sp->high)
 		t->windows->low_global = true;
@@ -226,6 +252,8 @@ static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
 	    w.page_bytes < m->bytes)
 		return false;
 	m->global = w.global;
+	m->asids |= (u8)BIT(t->asid_now);
+	note_local(sp, (unsigned)(m - sp->maps));
 	m->large = w.page_bytes > PAGE_SIZE;
 	if (m->write && !(w.writable && w.dirty)) {
 		if (host_window_protect(slot_host(sp, m->va), m->bytes, false))
@@ -237,15 +265,40 @@ static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
 
 void space_check(struct tcpu *t, struct space *sp, bool local_only)
 {
-	for (unsigned i = 0; i < sp->map_count;) {
+	unsigned i = local_only ? next_local(sp, 0) : 0;
+
+	while (i < sp->map_count) {
+		if (!map_check(t, sp, &sp->maps[i]))
+			map_drop(t, sp, &sp->maps[i]);
+		else
+			i++;
+		if (local_only)
+			i = next_local(sp, i);
+	}
+	sp->stale = false;
+}
+
+void space_check_unseen(struct tcpu *t, struct space *sp)
+{
+	unsigned i = next_local(sp, 0);
+
+	while (i < sp->map_count) {
 		struct map *m = &sp->maps[i];
 
-		if ((local_only && m->global) || map_check(t, sp, m))
+		if ((m->asids & BIT(t->asid_now)) || map_check(t, sp, m))
 			i++;
 		else
 			map_drop(t, sp, m);
+		i = next_local(sp, i);
 	}
-	sp->stale = false;
+}
+
+void space_forget_asid(struct space *sp, unsigned n)
+{
+	unsigned i = next_local(sp, 0);
+
+	for (; i < sp->map_count; i = next_local(sp, i + 1))
+		sp->maps[i].asids &= (u8)~BIT(n);
 }
 
 /* All of a large page goes by any of its addresses. */
@@ -282,6 +335,7 @@ static bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m,
 	    host_window_protect(slot_host(sp, m->va), m->bytes, true))
 		return false;
 	m->write = true;
+	m->asids = (u8)BIT(t->asid_now);
 	protect_code(t, sp, m);
 	return true;
 }

@@ -30,6 +30,7 @@ struct map {
 	u16 splits; /* pages in it that are protected apart */
 	bool write, global;
 	bool large; /* of a large page, even if it shows less of it */
+	u8 asids; /* bit n: address space n has seen it so; if not global */
 };
 
 struct slot {
@@ -49,6 +50,7 @@ struct space {
 	unsigned slot_count;
 	struct map *maps;
 	unsigned map_count, map_max;
+	u64 local[KERNEL_MAPS / 64]; /* bit n: map n is there, not global */
 	unsigned pieces; /* maps and splits */
 	/* See window_tick(). */
 	u64 faults, fills; /* at the last tick */
@@ -105,6 +107,9 @@ void windows_empty(struct tcpu *t);
 /* What the guest's tables do not say any more goes; @local_only: but for
  * global pages. */
 void space_check(struct tcpu *t, struct space *sp, bool local_only);
+/* ... that this address space has not seen: its TLB would not know them. */
+void space_check_unseen(struct tcpu *t, struct space *sp);
+void space_forget_asid(struct space *sp, unsigned n);
 void space_check_page(struct tcpu *t, struct space *sp, gva_t va);
 
 #endif

@@ -13,18 +13,12 @@ static bool privileged(struct tcpu *t)
 	return !(t->key & (KEY_USER | KEY_CPL12));
 }
 
-static void flush_local(struct tcpu *t)
-{
-	tlb_flush_local(t);
-	window_flush_local(t);
-}
-
 static void control_changed(struct tcpu *t, unsigned change)
 {
 	if (change & X86_CHANGE_TLB_ALL)
 		tlb_flush_all(t);
 	else if (change & X86_CHANGE_TLB)
-		flush_local(t);
+		tlb_flush_local(t);
 	/* SMAP, WP and the like are composed into entries. */
 	if ((change & X86_CHANGE_MODE) && !(change & X86_CHANGE_TLB_ALL))
 		tlb_flush_all(t);
@@ -264,8 +258,7 @@ static enum callout_result co_invlpg(struct tcpu *t, struct callout *c)
 	return callout_done(t);
 }
 
-/* SDM 2 "INVPCID". Of PCIDs other than the current one, jump caches are kept
- * alone. */
+/* SDM 2 "INVPCID" */
 static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 {
 	const struct x86_state *s = callout_begin(t, c);
@@ -291,12 +284,14 @@ static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 		tlb_flush_page(t, desc[1]);
 	else if (type == 2)
 		tlb_flush_all(t);
-	else if (type == 3 || (type == 1 && desc[0] == now))
-		flush_local(t);
-	else
-		jc_forget_pcid(t, desc[0]);
-	if (type == 3 || desc[0] != now)
+	else if (type == 3)
+		tlb_flush_local(t);
+	else if (desc[0] == now)
+		tlb_flush_pcid(t);
+	else {
+		asid_forget_pcid(t, desc[0]);
 		window_flush_others(t);
+	}
 	return callout_done(t);
 }
 
