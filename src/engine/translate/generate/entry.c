@@ -44,6 +44,8 @@ static u8 preferred_flags(const struct trans *tr)
 			return FLAGS_SAVED;
 		if (i->flags_read || i->flags_written || i->cls == X86_C_JCC)
 			return FLAGS_HOST;
+		if (i->cls == X86_C_CALL || i->cls == X86_C_CALL_IND)
+			return key_flags(tr->key);
 	}
 	return FLAGS_HOST;
 }

@@ -176,7 +176,8 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->i = NULL;
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
 	tr->too_long = tr->x87_page_noted = false;
-	tr->cold_count = tr->meta_count = tr->insn_count = tr->sides = 0;
+	tr->cold_count = tr->meta_count = tr->insn_count = 0;
+	tr->sides = tr->calls = 0;
 	tr->exit_count = 0;
 }
 
