@@ -185,11 +185,11 @@ void link_far_retry(struct engine *e);
 bool link_place(struct tcpu *t, gpa_t gpa, gva_t va);
 /* @b is about to run at t->code_base. */
 void link_entered(struct tcpu *t, struct block *b);
-/* Makes the block's entries lead out of it. */
+/* Makes the block's entries lead out of it, and where its calls return to. */
 void link_disable_entries(struct engine *e, struct block *b);
-/* Is that why the processor faults at @pc? Then b->poll_exit is where to go
- * on. */
-bool link_is_disabled(const struct block *b, const u8 *pc);
+/* Is that why the processor faults at @pc? Then it says where to go on, else
+ * NULL. */
+const u8 *link_detour(const struct block *b, const u8 *pc);
 
 /* --- smc.c --- translated code and the pages it came from */
 /* Before bytes of @gpa's page are translated, for writes to be noticed from

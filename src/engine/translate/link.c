@@ -239,7 +239,8 @@ void link_break(struct engine *e, struct block *b)
 /*
  * Jump caches may still lead to the block. Both entries for the preferred
  * flags become a jump to its poll exit, which leaves at the block's start;
- * the other entry flows into these.
+ * the other entry flows into these. Shadow stacks lead to where calls return
+ * to, which becomes a jump that leaves there.
  *
  * ORDER: other vCPUs may be at work there, of whom each is to see an old
  * instruction or the new one: of the jump's five bytes they get a single one,
@@ -247,22 +248,32 @@ void link_break(struct engine *e, struct block *b)
  */
 #define HLT 0xf4
 
-void link_disable_entries(struct engine *e, struct block *b)
+static void disable(struct engine *e, u8 *at, const u8 *leave)
 {
-	u8 *entry[2] = { b->host + b->entry_pref, b->host + b->entry_nopoll };
+	u8 *rw = engine_rw(e, at);
+	s32 d = (s32)(leave - (at + 5));
 
-	for (unsigned i = 0; i < 2; i++) {
-		u8 *rw = engine_rw(e, entry[i]);
-		s32 d = (s32)(b->poll_exit - (entry[i] + 5));
-
-		__atomic_store_n(rw, e->smp ? HLT : 0xe9, __ATOMIC_RELEASE);
-		if (!e->smp)
-			__builtin_memcpy(rw + 1, &d, 4);
-	}
+	__atomic_store_n(rw, e->smp ? HLT : 0xe9, __ATOMIC_RELEASE);
+	if (!e->smp)
+		__builtin_memcpy(rw + 1, &d, 4);
 }
 
-bool link_is_disabled(const struct block *b, const u8 *pc)
+void link_disable_entries(struct engine *e, struct block *b)
 {
-	return b->dead && (pc == b->host + b->entry_pref ||
-			   pc == b->host + b->entry_nopoll);
+	disable(e, b->host + b->entry_pref, b->poll_exit);
+	disable(e, b->host + b->entry_nopoll, b->poll_exit);
+	for (unsigned i = 0; i < b->return_count; i++)
+		disable(e, b->returns[i].at, b->returns[i].leave);
+}
+
+const u8 *link_detour(const struct block *b, const u8 *pc)
+{
+	if (!b->dead)
+		return NULL;
+	if (pc == b->host + b->entry_pref || pc == b->host + b->entry_nopoll)
+		return b->poll_exit;
+	for (unsigned i = 0; i < b->return_count; i++)
+		if (pc == b->returns[i].at)
+			return b->returns[i].leave;
+	return NULL;
 }
