@@ -11,6 +11,7 @@ static enum callout_result co_cpuid(struct tcpu *t, struct callout *c)
 	struct x86_cpuid_regs r;
 
 	t->stats.cpuids++;
+	callout_serialize();
 	x86_cpuid_read(&t->e->vm->cpuid, s, t->v.index, (u32)s->gpr[X86_RAX],
 		       (u32)s->gpr[X86_RCX], &r);
 	s->gpr[X86_RAX] = r.eax;
