@@ -140,9 +140,10 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 	}
 	*global = t->itlb[(lin >> PAGE_SHIFT) % ITLB_ENTRIES].global;
 	engine_lock(e);
-	if (!(t->key & KEY_USER))
-		link_place(t, gpa, lin);
 	b = table_find(e, gpa, t->key);
+	if (!(t->key & KEY_USER) && (!b || b->va != (lin & PAGE_MASK)) &&
+	    link_place(t, gpa, lin))
+		b = NULL;
 	if (b && b->gpa2 == ~0ull)
 		return b;
 	if (!gmem_hva(&e->vm->mem, gpa, 1)) {

@@ -22,6 +22,12 @@ static enum callout_result co_cpuid(struct tcpu *t, struct callout *c)
 	return CALLOUT_NEXT;
 }
 
+static enum callout_result co_pause(struct tcpu *t, struct callout *c)
+{
+	vcpu_pause(&t->v);
+	return CALLOUT_NEXT;
+}
+
 static bool tsc_forbidden(const struct tcpu *t)
 {
 	return (t->v.x86.cr4 & CR4_TSD) && (t->v.x86.cr0 & CR0_PE) &&
@@ -335,6 +341,8 @@ callout_fn callout_misc(enum x86_class c)
 		return co_rdpid;
 	case X86_C_RDPMC:
 		return co_rdpmc;
+	case X86_C_PAUSE:
+		return co_pause;
 	case X86_C_VMCALL:
 		return co_vmcall;
 	case X86_C_HLT:
