@@ -175,6 +175,8 @@ void reach_operand(struct trans *tr)
 
 void reach_stack(struct trans *tr, unsigned from, s32 disp)
 {
+	if (from == HOST_GUEST_RSP)
+		disp += tr->owed;
 	at_register(tr, from, disp);
 }
 
