@@ -18,6 +18,7 @@
 
 #define TRANS_MAX_COLD 128
 #define NO_DELTA 0xff
+#define RIP_DELTA 0x80 /* of code_base, which no register is */
 #define NO_HOME 0xff
 
 /* Code that is seldom run, put behind the block. */
