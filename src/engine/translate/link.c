@@ -78,17 +78,9 @@ static struct code_page *page_of(const struct engine *e, const struct block *b)
 }
 
 /*
- * What this vCPU's TLB still has may be out of date for another one, which has
- * flushed and broken such links: only what the tables say now is good for all.
- * DEVIATES: for all that have the same kernel mapped there.
+ * DEVIATES: a link that one vCPU has made is there for all, as if all had the
+ * same kernel mapped.
  */
-static bool maps_now(struct tcpu *t, gva_t va, gpa_t gpa)
-{
-	gpa_t now;
-
-	return !t->e->smp || (tlb_peek_code(t, va, &now) && now == gpa);
-}
-
 void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 {
 	struct block *from = x->from;
@@ -96,9 +88,9 @@ void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 
 	if (x->to || x->waits || t->e->options.no_chaining)
 		return;
-	if (!to || !maps_now(t, target, to->gpa & PAGE_MASK) ||
-	    !to->has_far || to->va != target || to->gpa2 != ~0ull ||
-	    t->code_base != from->va || page_of(t->e, from)->aliased) {
+	if (!to || !to->has_far || to->va != target || to->gpa2 != ~0ull ||
+	    t->code_base != from->va || page_of(t->e, from)->aliased ||
+	    !kcode_note_link(t, target, to->gpa & PAGE_MASK)) {
 		far_refuse(t, x);
 		return;
 	}
@@ -152,6 +144,7 @@ void link_far_break(struct engine *e)
 	engine_lock(e);
 	list_for_each_safe(p, tmp, &e->far)
 		unlink_exit(e, container_of(p, struct block_exit, far_link));
+	kcode_forget(&e->linked);
 	engine_unlock(e);
 }
 
@@ -193,20 +186,21 @@ static void far_break(struct engine *e, struct block *b)
  */
 #define MOVES_MAX 4
 
-void link_place(struct tcpu *t, gpa_t gpa, gva_t va)
+bool link_place(struct tcpu *t, gpa_t gpa, gva_t va)
 {
 	const struct gmem *m = &t->e->vm->mem;
 	struct code_page *p;
 
 	if (!gmem_hva(m, gpa, 1))
-		return;
+		return false;
 	p = t->e->pages[gmem_page_index(m, gpa)];
 	if (likely(!p || !p->kernel || p->va == (va & PAGE_MASK)) ||
 	    p->moves == MOVES_MAX)
-		return;
+		return false;
 	p->moves++;
 	p->kernel = false;
 	smc_drop_page(t->e, gpa);
+	return true;
 }
 
 void link_entered(struct tcpu *t, struct block *b)

@@ -193,6 +193,9 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 
 	trans_init(tr, t, gpa, va, key, &t->e->seg[t->e->current]);
 	stop = plan_block(tr, gpa2);
+	/* When crosses() looked it was another, shorter one. */
+	if (!tr->insn_count)
+		return NULL;
 	tr->b = block_new(tr, gpa2);
 	if (!tr->b)
 		goto no_memory;
