@@ -56,6 +56,7 @@ struct insn_meta *insn_meta_add(struct trans *tr, unsigned guest)
 	m->reach = META_PLAIN;
 	m->swapped = tr->swapped;
 	m->delta = T1;
+	m->owed = (s16)tr->owed;
 	return m;
 }
 
