@@ -216,9 +216,12 @@ const struct option_row options_tab[] = {
 		    "The host gives it page by page, as the guest first\n"
 		    "touches it.\n" },
 	{ 'c', "cpus", "N", parse_cpus, MEMBER(cpus),
-	  .help = "the number of processors [1]",
-	  .manual = "The number of virtual processors.\n"
-		    "The default is 1.\n" },
+	  .help = "the number of processors, up to 64 [1]",
+	  .manual = "The number of virtual processors, from 1 to 64.\n"
+		    "The default is 1.\n"
+		    "Each is a thread of its own.\n"
+		    "A machine may have more of them than the host has; they\n"
+		    "then take turns.\n" },
 	{ 'd', "disk", "FILE[,readonly]", parse_disk, MEMBER(disks),
 	  .file = true, .help = "a raw disk image; may be repeated",
 	  .manual = "A disk: a raw image or a block device, which the guest\n"

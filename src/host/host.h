@@ -85,6 +85,7 @@ static inline u64 host_tsc(void)
 
 /* --- processor --- */
 void host_cpuid(u32 leaf, u32 subleaf, struct x86_cpuid_regs *r);
+/* How many of them we may keep busy. */
 unsigned host_cpu_count(void);
 /* The gs base of the calling thread, through which generated code reaches
  * its virtual CPU. */

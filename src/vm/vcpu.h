@@ -47,12 +47,10 @@ struct watch_ops {
 #define VCPU_REQ_SIPI BIT(3) /* vector in v->sipi_vector */
 #define VCPU_REQ_TIMER BIT(4) /* timers are due, or have an earlier deadline */
 #define VCPU_REQ_STOP BIT(5) /* leave the run loop: the VM ends or pauses */
-#define VCPU_REQ_ENGINE BIT(6) /* work queued by the engine itself; left
-				* alone while the vCPU waits for SIPI */
 /* Set by the vCPU's own thread between two calls of the engine's run(), which
  * drops all that it knows of the guest's page tables, global or of whatever
  * PCID, before it looks at guest memory by them again. */
-#define VCPU_REQ_FLUSH BIT(7)
+#define VCPU_REQ_FLUSH BIT(6)
 
 struct vcpu_stats {
 	u64 exits_request, exits_hlt;

@@ -32,7 +32,6 @@ static bool has_work(const struct vcpu *v)
 	if (v->x86.activity == X86_HALTED) {
 		if (__atomic_load_n(&v->unhalt, __ATOMIC_ACQUIRE))
 			return true;
-		wanted |= VCPU_REQ_ENGINE;
 		if (v->x86.rflags & FLAG_IF)
 			wanted |= VCPU_REQ_INTR;
 		if (!v->x86.nmi_masked)

@@ -366,7 +366,7 @@ static void run_round(enum place place, int ring, unsigned n)
 {
 	round.place = place;
 	round.ring = ring;
-	round.n = scaled(n) * 2; /* even: enum kind */
+	round.n = shared(n) * 2; /* even: enum kind */
 	for (unsigned i = 0; i < FORM_COUNT; i++)
 		if (fits(&forms[i], place))
 			prepare(i);
@@ -402,19 +402,19 @@ static void everywhere(unsigned n)
 static void plain(void)
 {
 	if (begin(false, false))
-		everywhere(500);
+		everywhere(400);
 }
 
 static void beside_code(void)
 {
 	if (begin(true, false))
-		everywhere(60);
+		everywhere(20);
 }
 
 static void upgraded(void)
 {
 	if (begin(false, true))
-		everywhere(60);
+		everywhere(40);
 }
 
 const struct test tests[] = {

@@ -97,7 +97,7 @@ static void one_by_one(u32 icr)
 	if (!smp_start(2))
 		return;
 	for (ulong halted = 0; halted < 2; halted++) {
-		unsigned rounds = scaled(halted ? 1000 : 60) / smp_cpus;
+		unsigned rounds = shared(halted ? 500 : 30);
 
 		begin_receivers(halted);
 		for (unsigned n = 1; n <= rounds; n++)
@@ -287,7 +287,7 @@ static void storm(void)
 		return;
 	memset((void *)sent, 0, sizeof(sent));
 	memset((void *)seen, 0, sizeof(seen));
-	on_all(storm_on, scaled(3000));
+	on_all(storm_on, shared(3000));
 }
 
 /* HLT and IPI in turn: each wakes the other one. */
@@ -369,7 +369,7 @@ static void ping_pong_in_pairs(void)
 	for (unsigned i = 0; i < CPUS_MAX / 2; i++)
 		pairs[i].turn = 0;
 	on_first(smp_cpus & ~1u, play_in_pairs,
-		 scaled(1200) / smp_cpus);
+		 shared(600));
 }
 
 /* Self IPIs meanwhile: to oneself they come at once. */
@@ -398,7 +398,7 @@ static void selves(void)
 	if (!smp_start(2))
 		return;
 	clear();
-	on_all(to_self, scaled(3000));
+	on_all(to_self, shared(3000));
 }
 
 /* With TPR up it waits; the more urgent one comes first. */
@@ -417,7 +417,7 @@ static void wait_behind_tpr(ulong arg)
 {
 	trap_handle(V_LOW, note_order);
 	trap_handle(V_PING, note_order);
-	apic_write(APIC_TPR, 0xf0);
+	apic_write(APIC_TPR, 0xe0); /* V_WAKE may pass */
 	barrier();
 	sti();
 	barrier(); /* all have been sent */

@@ -52,6 +52,8 @@ asm(".pushsection .text\n"
     "mov $0xff0, %esp\n"
     "pushfl\n"
     "popl report_eflags - report_start\n"
+    /* Not where another one's flags are. */
+    "mov $0xfe0, %sp\n"
     "call 1f\n"
     "1: pop %bx\n"
     "sub $1b - report_start, %bx\n"

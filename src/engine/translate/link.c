@@ -96,7 +96,8 @@ void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 
 	if (x->to || x->waits || t->e->options.no_chaining)
 		return;
-	if (!to || !maps_now(t, target, to->gpa & PAGE_MASK) || !to->has_far || to->va != target || to->gpa2 != ~0ull ||
+	if (!to || !maps_now(t, target, to->gpa & PAGE_MASK) ||
+	    !to->has_far || to->va != target || to->gpa2 != ~0ull ||
 	    t->code_base != from->va || page_of(t->e, from)->aliased) {
 		far_refuse(t, x);
 		return;

@@ -538,6 +538,7 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->cr3 = v->x86.cr3;
 		tlb_flush_all(t);
 		t->debug = (struct debug){ 0 };
+		t->soft_once = t->exclusive_once = t->fault_pending = false;
 		t->x87.what = 0;
 		t->x87.operand = 0;
 		fastcall_update(t);

@@ -262,8 +262,11 @@ static void switch_spaces(struct tcpu *t, bool keep)
 
 void window_forget_asid(struct tcpu *t, unsigned n)
 {
-	if (t->window_high)
-		space_forget_asid(t->window_high, n);
+	if (!t->window_high)
+		return;
+	window_lock(t);
+	space_forget_asid(t->window_high, n);
+	window_unlock(t);
 }
 
 void window_switch(struct tcpu *t, bool keep)

@@ -33,6 +33,7 @@ struct cpu {
 	void (*job)(ulong);
 	ulong job_arg;
 	unsigned job_wanted, job_done;
+	bool asleep;
 
 	/* Of application processors; the first one's have names: desc.h */
 	u64 gdt[16];

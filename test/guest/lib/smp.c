@@ -4,6 +4,11 @@
  *
  * A job is handed over by job_wanted, counted up by the first processor, and
  * job_done, which follows it. A processor without one halts until V_WAKE.
+ *
+ * Who waits for others halts too, after a moment: there may be more processors
+ * than the host has, and spinning ones would keep the others from their work.
+ * spin=1 on the command line never halts, so that a guest which hangs says
+ * where.
  */
 #include "smp.h"
 
@@ -24,6 +29,12 @@ unsigned scaled(unsigned n)
 	ulong scale = cmdline_number("scale", 100);
 
 	return n * scale < 100 ? 1 : n * scale / 100;
+}
+
+unsigned shared(unsigned n)
+{
+	n = scaled(n) * 2 / smp_cpus;
+	return n ? n : 1;
 }
 
 /* --- waiting --- */
@@ -53,6 +64,44 @@ bool wait_mask(const volatile u64 *p, u64 v)
 	return (LOAD(p) & v) == v;
 }
 
+#define PATIENCE 50000 /* TSC ticks */
+
+static bool never_halt;
+
+static bool woken(struct regs *r)
+{
+	apic_eoi();
+	return true;
+}
+
+/* PAIRS: wake(); either this sees v or that sees us asleep. */
+bool await(const volatile unsigned *p, unsigned v)
+{
+	struct cpu *c = this_cpu();
+	u64 end = rdtsc() + PATIENCE;
+	ulong flags = read_flags();
+
+	if (never_halt)
+		return wait_equal(p, v);
+	while (LOAD(p) != v && rdtsc() < end)
+		pause();
+	cli();
+	__atomic_store_n(&c->asleep, true, __ATOMIC_SEQ_CST);
+	while (LOAD(p) != v)
+		asm volatile("sti; hlt; cli" ::: "memory");
+	c->asleep = false;
+	if (flags & FL_IF)
+		sti();
+	return true;
+}
+
+void wake(unsigned cpu)
+{
+	mfence();
+	if (__atomic_load_n(&cpu_area(cpu)->asleep, __ATOMIC_SEQ_CST))
+		apic_ipi(cpu, V_WAKE);
+}
+
 void barrier(void)
 {
 	unsigned round = LOAD(&barrier_round);
@@ -60,18 +109,14 @@ void barrier(void)
 	if (ATOMIC_ADD(&in_barrier, 1) == taking_part) {
 		in_barrier = 0;
 		STORE(&barrier_round, round + 1);
-	} else if (!wait_equal(&barrier_round, round + 1)) {
+		for (unsigned i = 0; i < taking_part; i++)
+			wake(i);
+	} else if (!await(&barrier_round, round + 1)) {
 		bail("cpu %u: alone in a barrier", this_cpu()->index);
 	}
 }
 
 /* --- the life of another processor --- */
-
-static bool woken(struct regs *r)
-{
-	apic_eoi();
-	return true;
-}
 
 NORETURN void ap_main(unsigned index)
 {
@@ -103,6 +148,7 @@ NORETURN void ap_main(unsigned index)
 			trap_print(&r);
 		}
 		STORE(&c->job_done, c->job_wanted);
+		wake(0);
 	}
 }
 
@@ -120,7 +166,7 @@ void cpu_wait(unsigned cpu)
 {
 	struct cpu *c = cpu_area(cpu);
 
-	if (!wait_equal(&c->job_done, c->job_wanted))
+	if (!await(&c->job_done, c->job_wanted))
 		bail("cpu %u does not end its job", cpu);
 }
 
@@ -199,6 +245,8 @@ bool smp_start(unsigned n)
 	if (has(F_X2APIC) && !cmdline_number("xapic", 0))
 		apic_enable_x2();
 	wrmsr(MSR_GS_BASE, (ulong)this_cpu());
+	never_halt = cmdline_number("spin", 0);
+	trap_handle(V_WAKE, woken);
 	start_others();
 	smp_cpus = smp_count();
 	return true;

@@ -48,7 +48,15 @@ void cpu_wait(unsigned cpu);
 /* All that take part in on_all() or on_first() have come here. */
 void barrier(void);
 
-/* Waits until *p is v (or no longer less): false if never. */
+/*
+ * Waits until *p is v, and after a moment does so halted, interrupts on. Who
+ * makes it v must call wake() then: that is kinder to hosts with fewer cores
+ * than processors, and quicker there, but no test of anything. False: never.
+ */
+bool await(const volatile unsigned *p, unsigned v);
+void wake(unsigned cpu);
+
+/* Waits, spinning, until *p is v (or no longer less): false if never. */
 bool wait_equal(const volatile unsigned *p, unsigned v);
 bool wait_reached(const volatile unsigned *p, unsigned v);
 bool wait_mask(const volatile u64 *p, u64 v);
@@ -67,8 +75,12 @@ static inline void mfence(void)
 	asm volatile("mfence" ::: "memory");
 }
 
-/* A loop count, longer by scale= on the command line (per cent). */
+/*
+ * A loop count, longer by scale= on the command line (per cent); and one for
+ * each of the processors that makes the work of all that of two.
+ */
 unsigned scaled(unsigned n);
+unsigned shared(unsigned n);
 
 /* Simple random numbers, the same in every run. */
 struct random { u64 state; };

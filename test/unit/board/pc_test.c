@@ -188,7 +188,19 @@ static void processors(void)
 		  vm_msr_read(vm.cpus[2], 0x802, &v) && v == 2, "and on");
 	tap_check(vm_msr_read(vm.cpus[0], 0x4b564d01, &v) && !v, "kvmclock");
 	tap_check(vm.cpuid.kvm_features & BIT(3), "CPUID tells of it");
-	tap_check(!vm_msr_read(vm.cpus[0], 0x4b564d02, &v), "no more than that");
+	tap_check(!vm_msr_read(vm.cpus[0], 0x4b564d02, &v),
+		  "asynchronous page faults are not");
+	vm_msr_write(vm.cpus[1], 0x4b564d01, 0x2001);
+	v = *(u64 *)(void *)(vm.mem.ram + 0x2008);
+	vm.cpus[1]->x86.tsc_offset += 777;
+	vm.cpus[1]->x86.tsc_adjust += 777;
+	vm_tsc_changed(vm.cpus[1]);
+	tap_equal(*(u64 *)(void *)(vm.mem.ram + 0x2008), v + 777,
+		  "kvmclock follows TSC_ADJUST");
+	tap_equal(vm_hypercall(vm.cpus[0], 5, (u64[4]){ 0, 1 }), 0, "a kick");
+	tap_check(vm.cpus[1]->unhalt && !vm.cpus[2]->unhalt, "of the second");
+	tap_equal(vm_hypercall(vm.cpus[0], 99, (u64[4]){ 0 }), (u64)-1000,
+		  "no such hypercall");
 
 	lapic_write(0, 0x310, 1u << 24);
 	lapic_write(0, 0x300, 0x69a);

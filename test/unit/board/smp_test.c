@@ -58,11 +58,26 @@ static void wrmsr(struct vcpu *v, u32 msr, u64 value)
 			(unsigned long long)value);
 }
 
+/* Odd processors end interrupts by a bit in memory. */
+#define EOI_FLAG(n) (0x100000 + (n) * 64)
+
+static void end_interrupt(struct vcpu *v)
+{
+	u8 *p = smp_vm.mem.ram + EOI_FLAG(v->index);
+
+	if (*p & 1)
+		*p = 0;
+	else
+		wrmsr(v, 0x80b, 0);
+}
+
 static void x2apic_on(struct vcpu *v)
 {
 	wrmsr(v, 0x1b, PC_LAPIC | 0xc00 | (v->index ? 0 : 0x100));
 	wrmsr(v, 0x80f, 0x1ff);
 	wrmsr(v, 0x832, 0x40000 | VECTOR_TIMER);
+	if (v->index % 2)
+		wrmsr(v, 0x4b564d04, EOI_FLAG(v->index) | 1);
 	v->x86.rflags |= FLAG_IF;
 }
 
@@ -113,7 +128,7 @@ static void on_interrupt(struct vcpu *v, u8 vector)
 {
 	unsigned n = v->index;
 
-	wrmsr(v, 0x80b, 0);
+	end_interrupt(v);
 	if (vector == VECTOR_TIMER) {
 		count(&mine[n].ticks);
 		set_deadline(v, 50000 + 10000 * n);

@@ -10,6 +10,7 @@
 #include "dev/debug_port.h"
 #include "dev/i8042.h"
 #include "dev/ioapic.h"
+#include "dev/kvm_pv.h"
 #include "dev/kvmclock.h"
 #include "dev/lapic.h"
 #include "dev/pic.h"
@@ -34,6 +35,7 @@ static struct i8042 kbc;
 static struct uart uart;
 static struct debug_port debug;
 static struct kvmclock kvm;
+static struct kvm_pv pv;
 static struct vcpu cpu[CPUS];
 static struct gmem mem;
 static struct console console;
@@ -42,6 +44,7 @@ static u64 seed;
 static struct device *const device_tab[] = {
 	&lapic[0].dev, &lapic[1].dev, &lapic[2].dev, &ioapic.dev, &pic.dev,
 	&pit.dev, &rtc.dev, &pm.dev, &kbc.dev, &uart.dev, &kvm.dev,
+	&pv.dev,
 };
 
 /* xorshift64* */
@@ -98,6 +101,21 @@ static void nothing_of(void *ctx, u32 v)
 {
 }
 
+static void nothing_at(void *ctx, unsigned n)
+{
+	if (n >= CPUS)
+		abort();
+}
+
+static void flush(struct vcpu *v)
+{
+}
+
+static u64 delay(void)
+{
+	return rnd() % 4 ? rig_host_ns / 2 : value();
+}
+
 static void swallow(struct console *c, const u8 *p, size_t n)
 {
 }
@@ -152,6 +170,8 @@ static void build(void)
 	const struct debug_port_wiring d = { &rig.pio, 0xe9, 0xf4, &console,
 					     nothing_of, NULL };
 	const struct kvmclock_wiring kv = { &mem, &rig.clock, 2900000000 };
+	const struct kvm_pv_wiring p_w = { &mem, &bus, CPUS, delay,
+					   nothing_at, flush, NULL };
 
 	rig_init(&rig);
 	console.ops = &console_ops;
@@ -162,6 +182,7 @@ static void build(void)
 		const struct lapic_wiring w = { .bus = &bus,
 						.id = i,
 						.bsp = !i,
+						.mem = &mem,
 						.clock = &rig.clock,
 						.tsc_hz = 2900000000,
 						.phys_bits = 40,
@@ -195,6 +216,8 @@ static void build(void)
 	debug_port_init(&debug, &d);
 	rig_name(&kvm.dev, &kvmclock_class);
 	kvmclock_init(&kvm, &kv);
+	rig_name(&pv.dev, &kvm_pv_class);
+	kvm_pv_init(&pv, &p_w);
 }
 
 static u16 random_port(void)
@@ -230,17 +253,20 @@ static void mmio(unsigned n, bool write, unsigned bytes)
 static void random_msr(unsigned n)
 {
 	static const u32 msr_tab[] = { 0x1b, 0x6e0, 0x11, 0x12, 0x4b564d00,
-				       0x4b564d01 };
+				       0x4b564d01, 0x4b564d03, 0x4b564d04 };
 	u32 number = rnd() & 1 ? 0x800 + (u32)(rnd() % 0x40) :
 				 msr_tab[rnd() % ARRAY_SIZE(msr_tab)];
 	struct msr_range *const all_tab[] = { &bus.msrs[0], &bus.msrs[1],
 					      &bus.msrs[2], &kvm.msrs[0],
-					      &kvm.msrs[1] };
+					      &kvm.msrs[1], &pv.msrs };
 	u64 v = value();
 
 	/* Mostly towards x2APIC mode, or little else would be tried. */
 	if (number == 0x1b && rnd() % 4)
 		v = 0xfee00800 | (rnd() & 1) << 10;
+	/* And to memory. */
+	if (number > 0x4b564d01 && rnd() % 2)
+		v = (rnd() % (RAM + 0x100) & ~63ull) | 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(all_tab); i++) {
 		struct msr_range *r = all_tab[i];
 
@@ -257,7 +283,20 @@ static void random_step(void)
 {
 	unsigned n = (unsigned)(rnd() % CPUS), bytes = 1u << (rnd() % 3);
 
-	switch (rnd() % 10) {
+	switch (rnd() % 12) {
+	case 10:
+		if (rnd() & 1)
+			kvm_pv_watch_ops.sleeps(&pv, &cpu[n]);
+		else
+			kvm_pv_watch_ops.wakes(&pv, &cpu[n]);
+		kvm_pv_watch_ops.ticks(&pv, &cpu[n]);
+		break;
+	case 11:
+		pv.calls.call(&pv, &cpu[n], rnd() % 12,
+			      (u64[4]){ value(), value(), value(),
+					rnd() & 1 ? rnd() & 0xff : value() });
+		mem.ram[rnd() % RAM] = (u8)rnd();
+		break;
 	case 0:
 	case 1:
 		bus_read(&rig.pio, random_port(), bytes);

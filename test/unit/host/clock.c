@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "host/host.h"
+#include "host/linux/cpus.h"
 #include "tap.h"
 
 /* How far TSC and clock are apart over 20 ms, in millionths. */
@@ -32,5 +33,13 @@ int main(void)
 	tap_check(host_realtime_ns() / 1000000000 - seconds < 60,
 		  "time of day");
 	tap_check(host_cpu_count() >= 1, "%u processors", host_cpu_count());
+	tap_equal(cpus_of_quota("max 100000\n"), ~0u, "no quota");
+	tap_equal(cpus_of_quota("200000 100000\n"), 2u, "two processors");
+	tap_equal(cpus_of_quota("150000 100000\n"), 2u, "one and a half");
+	tap_equal(cpus_of_quota("1000 100000\n"), 1u, "a hundredth");
+	tap_equal(cpus_of_quota("99999999999999999999999 1\n"), ~0u,
+		  "absurd");
+	tap_equal(cpus_of_quota(""), ~0u, "an empty file");
+	tap_equal(cpus_of_quota("5"), ~0u, "half a file");
 	return tap_done();
 }

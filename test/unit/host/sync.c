@@ -12,6 +12,35 @@
 #define THREADS 4
 #define ROUNDS 50000
 
+/* Each thread has its own, which never goes back. */
+static bool delay_ok;
+
+static void ask_delay(void *arg)
+{
+	u64 end = host_now_ns() + 5000000, first = host_thread_delay_ns();
+	u64 last = first;
+
+	delay_ok = true;
+	while (host_now_ns() < end) {
+		u64 d = host_thread_delay_ns();
+
+		delay_ok &= d >= last;
+		last = d;
+	}
+	/* It cannot have waited for longer than it has been. */
+	delay_ok &= first == ~0ull || first < 60000000000ull;
+}
+
+static void test_delay(void)
+{
+	struct host_thread *t;
+
+	if (host_thread_create(&t, "asks", ask_delay, NULL))
+		return;
+	host_thread_join(t);
+	tap_check(delay_ok, "how long it waited");
+}
+
 static struct host_mutex lock;
 static u64 counter; /* under lock */
 
@@ -156,6 +185,7 @@ static void test_event_signal(void)
 
 int main(void)
 {
+	test_delay();
 	test_mutex();
 	test_thread();
 	test_ping_pong();

@@ -211,7 +211,11 @@ static void test_devices(void)
 						 dev_fini };
 	struct vm_config c = config(1);
 	struct dev a = { .resets = 0 }, b = { .resets = 0 };
-	struct stat_group g1 = { .title = "1" }, g2 = { .title = "2" };
+	static const u64 n[3] = { 1, 20, 300 };
+	static const struct stat_desc tab[2] = { { "n", "", 0 } };
+	struct stat_group g1 = { .tab = &tab[0], .base = &n[0] },
+			  g2 = { .tab = &tab[1], .base = &n[1] },
+			  g3 = { .tab = &tab[0], .base = &n[2] }, *first;
 
 	if (vm_init(&vm, &c, NULL))
 		return;
@@ -219,9 +223,14 @@ static void test_devices(void)
 	vm_add_device(&vm, &b.d, &cls, "a-name-of-more-than-twenty-four");
 	tap_check(vm.devices == &a.d && a.d.next == &b.d, "in order");
 	tap_check(!strcmp(b.d.id, "a-name-of-more-than-twe"), "%s", b.d.id);
+	first = vm.stats; /* the processors' own */
 	vm_add_stats(&vm, &g1);
 	vm_add_stats(&vm, &g2);
-	tap_check(vm.stats == &g1 && g1.next == &g2, "groups in order");
+	vm_add_stats(&vm, &g3);
+	tap_check(first->next == &g1 && g1.next == &g2 && !g2.next,
+		  "groups in order");
+	tap_check(stat_value(&g1, 0) == 301 && stat_value(&g2, 0) == 20,
+		  "those of one kind are summed up");
 	vm_reset(&vm);
 	tap_check(a.resets == 1 && b.resets == 1, "reset");
 	vm_fini(&vm);

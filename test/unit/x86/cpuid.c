@@ -199,6 +199,18 @@ static void check_agreement(const char *host, unsigned cpus)
 	tap_check((1u << b1.eax) >= cpus && b1.ebx == cpus &&
 			  read_for(3, 0xb, 1).edx == 3,
 		  "%s: topology", host);
+	tap_check(read(0xb, 0).eax == 0 && read(0xb, 0).ebx == 1 &&
+			  read(0xb, 0).ecx >> 8 == 1 && b1.ecx >> 8 == 2 &&
+			  !(read(0xb, 2).ecx >> 8),
+		  "%s: one thread a core, one package", host);
+	tap_check(c.intel || ((read(0x80000008, 0).ecx & 0xff) == cpus - 1 &&
+			      1u << (read(0x80000008, 0).ecx >> 12) >= cpus &&
+			      read_for(cpus - 1, 0x8000001e, 0).eax ==
+				      cpus - 1 &&
+			      read_for(cpus - 1, 0x8000001e, 0).ebx ==
+				      cpus - 1 &&
+			      !read_for(cpus - 1, 0x8000001e, 0).ecx),
+		  "%s: the same, as AMD says it", host);
 	tap_check(((one.edx >> 28) & 1) == (cpus > 1), "%s: HTT", host);
 	tap_check((one.ebx >> 16 & 0xff) == cpus, "%s: logical processors",
 		  host);
@@ -251,6 +263,7 @@ static void test_cpuid(void)
 	check_dynamic();
 	try_host("unready AMD", unready_host, 2);
 	try_host("poor AMD", poor_host, 4);
+	try_host("AMD with many", boastful_host, 64);
 	vendor = "GenuineIntel";
 	try_host("boastful Intel", boastful_host, 255);
 	tap_check(read(4, 0).eax >> 26 == 63 && read(4, 4).eax == 0 &&
@@ -348,6 +361,10 @@ static void test_msrs(void)
 	tap_check(!wr(MSR_IA32_TSC_ADJUST, 0) && !rd(MSR_IA32_TSC, &v) &&
 			  v == 1050,
 		  "TSC_ADJUST written: the TSC follows");
+	tap_check(change == X86_CHANGE_TSC && !wr(MSR_IA32_TSC, 5) &&
+			  change == X86_CHANGE_TSC && !wr(MSR_TSC_AUX, 5) &&
+			  !change,
+		  "which is told");
 
 	keeps(MSR_EFER, EFER_SCE | EFER_LME | EFER_NXE, "EFER");
 	tap_equal(change, X86_CHANGE_TLB_ALL | X86_CHANGE_MODE, "NXE flushes");

@@ -1,30 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * work.c - the workloads of bench/run: one static program, the same bytes
- * natively and in every guest. It times itself and prints
+ * work.c - the small workloads of the bench, and what times the large ones:
+ * one static program, the same bytes natively and in every guest. It prints
  *
- *	@result NAME NANOSECONDS COUNT
+ *	@result NAME NANOSECONDS COUNT CPU
+ *	@answer NAME TEXT
  *
- * for COUNT operations. Each workload prints what it computed to standard
- * error's void (a volatile), so that the compiler must do it.
+ * for COUNT operations, which took CPU nanoseconds of processor time and whose
+ * answer, one word, must be the same everywhere; or, when a command fails,
+ *
+ *	@failed NAME STATUS
  *
  *	work NAME [COUNT]		run a workload
- *	work time NAME COMMAND...	time a command as NAME, count 1
+ *	work time NAME OUT COMMAND...	time a command as NAME, count 1; what
+ *					it prints goes to file OUT
  *	work hold MIB			touch so much memory and wait for input
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-static volatile double double_sink;
-static volatile uint64_t u64_sink;
+static uint64_t answer; /* of the workload that ran */
 static char self[4096]; /* our file */
 
 static void fail(const char *what)
@@ -61,7 +66,7 @@ static void work_integer(long count)
 		for (size_t i = 0; i < sizeof(buf); i++)
 			crc = crc >> 8 ^ table[(crc ^ buf[i]) & 0xff];
 	}
-	u64_sink = crc;
+	answer = crc;
 }
 
 /* Loads that miss the caches and pointers that nobody predicts. */
@@ -90,7 +95,7 @@ static void work_pointers(long count)
 	}
 	for (long n = 0; n < count; n++)
 		at = next[at * 16];
-	u64_sink = at;
+	answer = at;
 	free(next);
 }
 
@@ -129,13 +134,13 @@ static void work_float(long count)
 				b[i].p[k] += 0.001 * b[i].v[k];
 		}
 	}
-	double_sink = b[0].p[0];
+	memcpy(&answer, &b[0].p[0], sizeof(answer));
 }
 
 static void work_syscall(long count)
 {
 	for (long n = 0; n < count; n++)
-		syscall(SYS_getppid);
+		answer += syscall(SYS_getppid) >= 0;
 }
 
 static void work_exec(long count)
@@ -152,6 +157,7 @@ static void work_exec(long count)
 		}
 		if (waitpid(pid, &status, 0) < 0 || status)
 			fail("exec");
+		answer++;
 	}
 }
 
@@ -168,14 +174,17 @@ static void work_pipe(long count)
 		fail("fork");
 	if (!pid) {
 		close(there[1]);
-		while (read(there[0], &c, 1) == 1)
+		while (read(there[0], &c, 1) == 1) {
+			c++;
 			if (write(back[1], &c, 1) != 1)
 				_exit(1);
+		}
 		_exit(0);
 	}
 	for (long n = 0; n < count; n++) {
 		if (write(there[1], &c, 1) != 1 || read(back[0], &c, 1) != 1)
 			fail("pipe");
+		answer += (uint8_t)c;
 	}
 	close(there[1]);
 	waitpid(pid, NULL, 0);
@@ -195,8 +204,10 @@ static void work_fault(long count)
 			fail("mmap");
 		/* 4 KiB pages everywhere, whatever the host's policy. */
 		madvise(p, (size_t)batch * 4096, MADV_NOHUGEPAGE);
-		for (long i = 0; i < batch; i++)
+		for (long i = 0; i < batch; i++) {
+			answer += p[i * 4096] == 0;
 			p[i * 4096] = 1;
+		}
 		munmap(p, (size_t)batch * 4096);
 		count -= batch;
 	}
@@ -222,14 +233,25 @@ static const struct {
 	{ "nothing", work_nothing, 0 },
 };
 
+static uint64_t cpu_ns(int who)
+{
+	struct rusage r;
+
+	getrusage(who, &r);
+	return (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000000u +
+	       (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1000u;
+}
+
 static void report(const char *name, uint64_t begin, long count)
 {
-	printf("@result %s %llu %ld\n", name,
-	       (unsigned long long)(now_ns() - begin), count);
+	printf("@result %s %llu %ld %llu\n", name,
+	       (unsigned long long)(now_ns() - begin), count,
+	       (unsigned long long)(cpu_ns(RUSAGE_SELF) +
+				    cpu_ns(RUSAGE_CHILDREN)));
 	fflush(stdout);
 }
 
-static int time_command(const char *name, char **argv)
+static int time_command(const char *name, const char *out, char **argv)
 {
 	uint64_t begin = now_ns();
 	int status;
@@ -238,11 +260,19 @@ static int time_command(const char *name, char **argv)
 	if (pid < 0)
 		fail("fork");
 	if (!pid) {
+		int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+
+		if (fd < 0 || dup2(fd, 1) < 0)
+			fail(out);
 		execvp(argv[0], argv);
 		_exit(127);
 	}
-	if (waitpid(pid, &status, 0) < 0 || status)
-		fail(name);
+	if (waitpid(pid, &status, 0) < 0)
+		fail("waitpid");
+	if (status) {
+		printf("@failed %s %#x\n", name, status);
+		return 1;
+	}
 	report(name, begin, 1);
 	return 0;
 }
@@ -265,8 +295,8 @@ int main(int argc, char **argv)
 {
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		snprintf(self, sizeof(self), "/bin/work"); /* a bare chroot */
-	if (argc >= 4 && !strcmp(argv[1], "time"))
-		return time_command(argv[2], argv + 3);
+	if (argc >= 5 && !strcmp(argv[1], "time"))
+		return time_command(argv[2], argv[3], argv + 4);
 	if (argc == 3 && !strcmp(argv[1], "hold"))
 		return hold(strtoul(argv[2], NULL, 0));
 	for (size_t i = 0;
@@ -279,9 +309,11 @@ int main(int argc, char **argv)
 		begin = now_ns();
 		work_tab[i].run(count);
 		report(argv[1], begin, count);
+		printf("@answer %s %llx\n", argv[1],
+		       (unsigned long long)answer);
 		return 0;
 	}
-	fprintf(stderr, "usage: work NAME [COUNT] | time NAME COMMAND... | "
-			"hold MIB\n");
+	fprintf(stderr, "usage: work NAME [COUNT] | "
+			"time NAME OUT COMMAND... | hold MIB\n");
 	return 1;
 }
