@@ -80,6 +80,21 @@ struct stubs {
 
 struct trans;
 
+/* Where the kernel's code is mapped; see kcode.c. */
+#define KCODE_MAPS 512
+struct kcode {
+	struct host_mutex lock;
+	struct kcode_map {
+		gva_t va;
+		gpa_t gpa;
+		u64 bytes;
+		bool global;
+	} map[KCODE_MAPS];
+	unsigned count;
+	bool unsure; /* that is not all, or not true */
+	u32 epoch; /* counts how often all was forgotten */
+};
+
 /*
  * Locks, in order of acquisition; vm->lock comes before all of them, and
  * nothing that takes it is called with one held:
@@ -88,6 +103,7 @@ struct trans;
  *			that follows in struct engine. Generated code runs
  *			without it. Held for the time of a translation.
  *	windows->lock	of each vCPU: what its windows show
+ *	kcode.lock	the list of where the kernel's code is
  */
 struct engine {
 	struct vm *vm;
@@ -111,6 +127,7 @@ struct engine {
 
 	struct list far; /* struct block_exit that are chained to other pages */
 	struct list far_refused; /* ... that could not be */
+	struct kcode kcode;
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 	u64 watches; /* counts code pages that were begun */
@@ -288,18 +305,23 @@ bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
 
 void tlb_drop_local(struct tcpu *t);
-void tlb_forget_code(struct tcpu *t);
 /* Local entries go into @a, or come back from it. */
 void tlb_keep(struct tcpu *t, struct asid *a);
 void tlb_bring(struct tcpu *t, struct asid *a);
 
 /* --- kcode.c --- where the kernel's code is mapped */
 struct x86_walk;
-void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w);
-void kcode_forget(struct tcpu *t);
-/* Is it mapped now as it was noted? All of it; or what INVLPG drops. */
+void kcode_note(struct engine *e, gva_t va, const struct x86_walk *w);
+/*
+ * Is it mapped now as it was noted? All of it; or what INVLPG drops. If not,
+ * all is forgotten, and so must be what @t has looked up of the kernel's code.
+ */
 bool kcode_is_same(struct tcpu *t);
 bool kcode_is_same_at(struct tcpu *t, gva_t va);
+static inline u32 kcode_epoch(const struct engine *e)
+{
+	return __atomic_load_n(&e->kcode.epoch, __ATOMIC_ACQUIRE);
+}
 
 /* --- asid.c --- address spaces that are not current */
 /* CR3 becomes @to. @keep: what is cached of its PCID stays good. */

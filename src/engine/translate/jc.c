@@ -203,7 +203,6 @@ void jc_flush_page(struct tcpu *t, gva_t va)
 			flush_page(t, m, va);
 	if (likely(kcode_is_same_at(t, va)))
 		return;
-	tlb_forget_code(t);
 	for (unsigned m = 0; m < JC_COUNT; m++)
 		if (!is_users(m))
 			jc_flush(t, m);

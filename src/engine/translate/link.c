@@ -96,6 +96,9 @@ void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 
 	if (x->to || x->waits || t->e->options.no_chaining)
 		return;
+	/* Not noted where other vCPUs would look: see kcode.c. */
+	if (unlikely(t->itlb_epoch != kcode_epoch(t->e)))
+		return;
 	if (!to || !maps_now(t, target, to->gpa & PAGE_MASK) ||
 	    !to->has_far || to->va != target || to->gpa2 != ~0ull ||
 	    t->code_base != from->va || page_of(t->e, from)->aliased) {

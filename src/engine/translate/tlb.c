@@ -48,20 +48,13 @@ static void entry_clear(struct tlb *tlb, unsigned i)
 
 static void itlb_clear(struct tcpu *t)
 {
+	t->itlb_epoch = kcode_epoch(t->e);
 	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
 		t->itlb[i].va = 1;
 }
 
-void tlb_forget_code(struct tcpu *t)
-{
-	itlb_clear(t);
-	kcode_forget(t);
-}
-
 void tlb_flush_all(struct tcpu *t)
 {
-	bool same;
-
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
 		struct tlb *tlb = &t->tlb[m];
 
@@ -76,10 +69,7 @@ void tlb_flush_all(struct tcpu *t)
 	t->large_code.any = false;
 	asid_forget_all(t);
 	t->asid[t->asid_now].cr3 = t->cr3;
-	same = kcode_is_same(t);
-	if (!same)
-		kcode_forget(t);
-	jc_flush_all(t, same);
+	jc_flush_all(t, kcode_is_same(t));
 	link_far_retry(t->e);
 	window_flush_all(t);
 	t->stats.tlb_flushes_all++;
@@ -349,6 +339,8 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 	enum mmu_index mmu = user ? MMU_USER : MMU_KERNEL;
 	struct x86_walk w;
 
+	if (unlikely(t->itlb_epoch != kcode_epoch(t->e)))
+		itlb_clear(t);
 	if (it->va == (va & PAGE_MASK) && it->user == user) {
 		*gpa = it->gpa | (va & ~PAGE_MASK);
 		return 0;
@@ -363,7 +355,7 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 	it->user = user;
 	it->global = w.global;
 	if (!user)
-		kcode_note(t, va, &w);
+		kcode_note(t->e, va, &w);
 	if (!w.global)
 		t->itlb_local[(it - t->itlb) / 64] |= BIT64((it - t->itlb) % 64);
 	*gpa = w.gpa;

@@ -333,14 +333,13 @@ void flow_cold_ret(struct trans *tr, struct cold *c)
  */
 static bool drops_return(struct trans *tr, s32 target)
 {
-	struct x86_fault f;
+	gva_t va = tr->code_base + (u64)(s64)target;
 	u64 code = 0;
 	gpa_t gpa;
 
-	if (!in_long_code(tr) ||
-	    tlb_fetch(tr->t, tr->code_base + (u64)(s64)target, &gpa, &f) ||
-	    (gpa & ~PAGE_MASK) > PAGE_SIZE - 5 ||
-	    !gmem_read(&tr->g->vm->mem, gpa, &code, 5))
+	if (!in_long_code(tr) || (va & ~PAGE_MASK) > PAGE_SIZE - 5 ||
+	    !x86_is_canonical(va) || !tlb_peek_code(tr->t, va, &gpa) ||
+	    !gmem_read(&tr->g->vm->mem, gpa | (va & ~PAGE_MASK), &code, 5))
 		return false;
 	return code == 0x0824648d48 || /* lea 8(%rsp), %rsp */
 	       (u32)code == 0x08c48348; /* add $8, %rsp */
