@@ -176,7 +176,8 @@ void jc_flush_local(struct tcpu *t)
 static bool bloom_has(const u64 *bloom, const unsigned bit[2])
 {
 	return (bloom[bit[0] / 64] >> bit[0] % 64 |
-		bloom[bit[1] / 64] >> bit[1] % 64) & 1;
+		bloom[bit[1] / 64] >> bit[1] % 64) &
+	       1;
 }
 
 static void flush_page(struct tcpu *t, unsigned m, gva_t va)

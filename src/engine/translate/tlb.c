@@ -23,8 +23,7 @@ static void *phys_word(void *ctx, gpa_t gpa)
 	struct tcpu *t = ctx;
 	void *p = gmem_hva(&t->e->vm->mem, gpa, 8);
 
-	if (p && unlikely(smc_is_code(t->e, gpa)) &&
-	    smc_written(t->e, gpa, 8))
+	if (p && unlikely(smc_is_code(t->e, gpa)) && smc_written(t->e, gpa, 8))
 		t->leave_after = 1;
 	return p;
 }
@@ -180,8 +179,8 @@ void tlb_flush_page(struct tcpu *t, gva_t va)
 			u64 bits = tlb->large[w];
 
 			for (; bits; bits &= bits - 1) {
-				unsigned k = w * 64 + (unsigned)
-						__builtin_ctzll(bits);
+				unsigned k = w * 64 +
+					     (unsigned)__builtin_ctzll(bits);
 
 				if (((tlb->read_tag[k] ^ page) >> 30) == 0)
 					entry_clear(tlb, k);
@@ -264,8 +263,8 @@ static bool walk(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 		x86_gp(f);
 		return false;
 	}
-	return x86_walk(s, va, acc, mmu == MMU_KERNEL_AC, phys_word, t, w,
-			f) == 0;
+	return x86_walk(s, va, acc, mmu == MMU_KERNEL_AC, phys_word, t, w, f) ==
+	       0;
 }
 
 int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
@@ -345,8 +344,7 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 		*gpa = it->gpa | (va & ~PAGE_MASK);
 		return 0;
 	}
-	if (!walk(t, mmu, va,
-		  X86_ACC_FETCH | (user ? X86_ACC_USER : 0), &w, f))
+	if (!walk(t, mmu, va, X86_ACC_FETCH | (user ? X86_ACC_USER : 0), &w, f))
 		return -1;
 	if (unlikely(user && w.page_bytes > PAGE_SIZE))
 		note_large_code(t, va, w.page_bytes);
@@ -357,7 +355,8 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 	if (!user)
 		kcode_note(t->e, va, &w);
 	if (!w.global)
-		t->itlb_local[(it - t->itlb) / 64] |= BIT64((it - t->itlb) % 64);
+		t->itlb_local[(it - t->itlb) / 64] |=
+			BIT64((it - t->itlb) % 64);
 	*gpa = w.gpa;
 	return 0;
 }
