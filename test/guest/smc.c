@@ -99,8 +99,10 @@ static void after_jump(void)
 
 static void after_serialize(void)
 {
-	if (!(cpuid_sub(7, 0).d & BIT(14)))
-		skip("this processor has no SERIALIZE");
+	if (!(cpuid_sub(7, 0).d & BIT(14))) {
+		skip("no SERIALIZE");
+		return;
+	}
 	EXPECT(c_next_serialize, 0, 0x77);
 }
 
