@@ -333,12 +333,11 @@ void flow_cold_ret(struct trans *tr, struct cold *c)
  */
 static bool drops_return(struct trans *tr, s32 target)
 {
-	struct x86_fault f;
 	u64 code = 0;
 	gpa_t gpa;
 
 	if (!in_long_code(tr) ||
-	    tlb_fetch(tr->t, tr->code_base + (u64)(s64)target, &gpa, &f) ||
+	    !tlb_peek_code(tr->t, tr->code_base + (u64)(s64)target, &gpa) ||
 	    (gpa & ~PAGE_MASK) > PAGE_SIZE - 5 ||
 	    !gmem_read(&tr->g->vm->mem, gpa, &code, 5))
 		return false;
