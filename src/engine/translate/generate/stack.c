@@ -38,7 +38,10 @@ static bool names_rsp(const struct x86_insn *i)
  * read or write it, other than as PUSH and POP do, nor call C. */
 static bool may_owe(const struct trans *tr, const struct x86_insn *i)
 {
-	if (!tr->windowed || (tr->key & KEY_NOFPU) || names_rsp(i))
+	u32 fpu = IA_X87 | IA_MMX | IA_SSE | IA_AVX;
+
+	if (!tr->windowed || names_rsp(i) ||
+	    ((tr->key & KEY_NOFPU) && (i->attr & fpu)))
 		return false;
 	switch (i->cls) {
 	case X86_C_PUSH:
