@@ -13,6 +13,8 @@
 #define BLOCK_MAX_INSNS 48
 /* Conditional branches that a block may go on behind. */
 #define BLOCK_MAX_SIDES 6
+/* Calls that it may go on behind. */
+#define BLOCK_MAX_CALLS 4
 
 /* Where the arithmetic flags are; see tcpu.h. */
 enum flags_at { FLAGS_HOST = 1, FLAGS_SAVED = 2, FLAGS_BOTH = 3 };
@@ -93,7 +95,7 @@ struct block {
 	u32 cold_bytes;
 	u32 entry_pref; /* offsets of the entries */
 	u32 entry_nopoll;
-	u32 entry_other; /* for flags in the other place */
+	u32 entry_other; /* for flags in the other place; it may be .cold */
 	u32 entry_far; /* flags SAVED, sets code_base to .va */
 	bool has_far;
 	gva_t va; /* of the page, when it was translated */
@@ -107,6 +109,11 @@ struct block {
 	bool windowed; /* memory is reached through windows */
 	u8 softs; /* how often the software TLB had to step in */
 	u8 *poll_exit; /* as executed: leaves at the block's start */
+	/* Where calls in it return to, and what leaves there; as executed. */
+	struct block_return {
+		u8 *at, *leave;
+	} returns[BLOCK_MAX_CALLS];
+	u8 return_count;
 
 	struct block *hash_next;
 	struct block_part part[2];

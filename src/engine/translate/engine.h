@@ -80,21 +80,6 @@ struct stubs {
 
 struct trans;
 
-/* Where the kernel's code is mapped; see kcode.c. */
-#define KCODE_MAPS 512
-struct kcode {
-	struct host_mutex lock;
-	struct kcode_map {
-		gva_t va;
-		gpa_t gpa;
-		u64 bytes;
-		bool global;
-	} map[KCODE_MAPS];
-	unsigned count;
-	bool unsure; /* that is not all, or not true */
-	u32 epoch; /* counts how often all was forgotten */
-};
-
 /*
  * Locks, in order of acquisition; vm->lock comes before all of them, and
  * nothing that takes it is called with one held:
@@ -103,7 +88,6 @@ struct kcode {
  *			that follows in struct engine. Generated code runs
  *			without it. Held for the time of a translation.
  *	windows->lock	of each vCPU: what its windows show
- *	kcode.lock	the list of where the kernel's code is
  */
 struct engine {
 	struct vm *vm;
@@ -127,7 +111,9 @@ struct engine {
 
 	struct list far; /* struct block_exit that are chained to other pages */
 	struct list far_refused; /* ... that could not be */
-	struct kcode kcode;
+	/* Pages that have been chained to, if there are several vCPUs. */
+	struct kcode linked;
+	u32 linked_epoch; /* counts how often they were forgotten */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 	u64 watches; /* counts code pages that were begun */
@@ -201,11 +187,11 @@ void link_far_retry(struct engine *e);
 bool link_place(struct tcpu *t, gpa_t gpa, gva_t va);
 /* @b is about to run at t->code_base. */
 void link_entered(struct tcpu *t, struct block *b);
-/* Makes the block's entries lead out of it. */
+/* Makes the block's entries lead out of it, and where its calls return to. */
 void link_disable_entries(struct engine *e, struct block *b);
-/* Is that why the processor faults at @pc? Then b->poll_exit is where to go
- * on. */
-bool link_is_disabled(const struct block *b, const u8 *pc);
+/* Is that why the processor faults at @pc? Then it says where to go on, else
+ * NULL. */
+const u8 *link_detour(const struct block *b, const u8 *pc);
 
 /* --- smc.c --- translated code and the pages it came from */
 /* Before bytes of @gpa's page are translated, for writes to be noticed from
@@ -279,7 +265,8 @@ u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key, with the
  * lock, room in the cache, and @gpa's and @gpa2's pages being watched. NULL:
- * the host has no memory, the VM was killed. */
+ * the host has no memory, the VM was killed; or, with ~0 for @gpa2, the first
+ * instruction does go over to the next page. */
 struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 			u32 key);
 
@@ -298,30 +285,28 @@ bool tlb_protect(struct tcpu *t, gpa_t gpa);
  * Returns 0; 1: no RAM there, *@gpa is the device's; or -1 and a fault. */
 int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	     gpa_t *gpa, struct x86_fault *f);
-/* The page that holds code at @va, by the guest's tables and nothing else, and
- * without a trace in them. */
-bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
 /* Physical address of the code at @va, or -1 and a fault. */
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
+/* The same as the tables say it now, without any effect; false: not so. */
+bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
 
 void tlb_drop_local(struct tcpu *t);
+void tlb_forget_code(struct tcpu *t);
 /* Local entries go into @a, or come back from it. */
 void tlb_keep(struct tcpu *t, struct asid *a);
 void tlb_bring(struct tcpu *t, struct asid *a);
 
 /* --- kcode.c --- where the kernel's code is mapped */
 struct x86_walk;
-void kcode_note(struct engine *e, gva_t va, const struct x86_walk *w);
-/*
- * Is it mapped now as it was noted? All of it; or what INVLPG drops. If not,
- * all is forgotten, and so must be what @t has looked up of the kernel's code.
- */
+void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w);
+void kcode_forget(struct kcode *k);
+/* A jump to @va, on the page at @gpa, is about to be chained for all vCPUs,
+ * with the lock held. False: what this one's TLB says is out of date. */
+bool kcode_note_link(struct tcpu *t, gva_t va, gpa_t gpa);
+/* Is it mapped now as it was noted? All of it; or what INVLPG drops. Where it
+ * was noted for all and is not, chains are broken. */
 bool kcode_is_same(struct tcpu *t);
 bool kcode_is_same_at(struct tcpu *t, gva_t va);
-static inline u32 kcode_epoch(const struct engine *e)
-{
-	return __atomic_load_n(&e->kcode.epoch, __ATOMIC_ACQUIRE);
-}
 
 /* --- asid.c --- address spaces that are not current */
 /* CR3 becomes @to. @keep: what is cached of its PCID stays good. */

@@ -321,14 +321,16 @@ bool fault_host(struct host_fault *h)
 	const u8 *pc = (const u8 *)(uintptr_t)h->pc;
 	struct engine *e = engine_of(pc);
 	const struct insn_meta *m;
+	const u8 *detour;
 	struct block *b;
 	struct tcpu *t;
 
 	if (!e)
 		return false;
 	b = find_running(e, pc);
-	if (b && link_is_disabled(b, pc)) {
-		h->pc = (u64)(uintptr_t)b->poll_exit;
+	detour = b ? link_detour(b, pc) : NULL;
+	if (detour) {
+		h->pc = (u64)(uintptr_t)detour;
 		return true;
 	}
 	m = b ? find_meta(b, pc) : NULL;

@@ -176,8 +176,7 @@ void jc_flush_local(struct tcpu *t)
 static bool bloom_has(const u64 *bloom, const unsigned bit[2])
 {
 	return (bloom[bit[0] / 64] >> bit[0] % 64 |
-		bloom[bit[1] / 64] >> bit[1] % 64) &
-	       1;
+		bloom[bit[1] / 64] >> bit[1] % 64) & 1;
 }
 
 static void flush_page(struct tcpu *t, unsigned m, gva_t va)
@@ -204,6 +203,7 @@ void jc_flush_page(struct tcpu *t, gva_t va)
 			flush_page(t, m, va);
 	if (likely(kcode_is_same_at(t, va)))
 		return;
+	tlb_forget_code(t);
 	for (unsigned m = 0; m < JC_COUNT; m++)
 		if (!is_users(m))
 			jc_flush(t, m);

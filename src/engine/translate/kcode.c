@@ -9,13 +9,12 @@
  * large pages, and those of modules. If it is, nothing is dropped. That is
  * exact, for whatever is cached could have been looked up just now.
  *
- * The list is that of all vCPUs, for what one has chained runs on the others
- * as well. Whoever finds that it is not true any more forgets it; then the
- * others' itlbs are out of date, which would keep them from noting what they
- * use, and their jump caches may hold what is not listed (.epoch).
+ * Chains are common to all vCPUs, and one may have made them to pages that
+ * another, which flushes now, has never looked up: where they lead is noted
+ * for all, under the engine's lock. A page that comes to be known by a chain
+ * stays noted when the chain is broken.
  *
  * MIRRORS: window_map.c does the same for data.
- * Lock: its own, below the engine's.
  */
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
@@ -26,31 +25,37 @@ static bool holds(const struct kcode_map *m, gva_t va)
 	return va - m->va < m->bytes;
 }
 
-void kcode_note(struct engine *e, gva_t va, const struct x86_walk *w)
+static void note(struct kcode *k, gva_t va, const struct x86_walk *w)
 {
 	u64 mask = ~(w->page_bytes - 1);
-	struct kcode *k = &e->kcode;
 
-	host_mutex_lock(&k->lock);
 	for (unsigned i = 0; i < k->count; i++) {
 		if (!holds(&k->map[i], va))
 			continue;
 		/* Changed, and not flushed yet: there may be code of both. */
 		if (k->map[i].gpa + (va - k->map[i].va) != w->gpa)
 			k->unsure = true;
-		goto out;
+		return;
 	}
-	if (k->count < ARRAY_SIZE(k->map))
-		k->map[k->count++] = (struct kcode_map){
-			.va = va & mask,
-			.gpa = w->gpa & mask,
-			.bytes = w->page_bytes,
-			.global = w->global,
-		};
-	else
+	if (k->count == ARRAY_SIZE(k->map)) {
 		k->unsure = true;
-out:
-	host_mutex_unlock(&k->lock);
+		return;
+	}
+	k->map[k->count++] = (struct kcode_map){ .va = va & mask,
+						 .gpa = w->gpa & mask,
+						 .bytes = w->page_bytes,
+						 .global = w->global };
+}
+
+void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w)
+{
+	note(&t->kcode, va, w);
+}
+
+void kcode_forget(struct kcode *k)
+{
+	k->count = 0;
+	k->unsure = false;
 }
 
 static void *phys_peek(void *ctx, gpa_t gpa)
@@ -70,47 +75,77 @@ static bool is_same(struct tcpu *t, const struct kcode_map *m)
 	       w.global == m->global;
 }
 
-static bool are_same(struct tcpu *t, bool all, gva_t va)
+static bool all_same(struct tcpu *t, const struct kcode *k)
 {
-	const struct kcode *k = &t->e->kcode;
+	for (unsigned i = 0; i < k->count; i++)
+		if (!is_same(t, &k->map[i]))
+			return false;
+	return !k->unsure;
+}
 
-	if (k->unsure)
-		return false;
+/* A block may begin on the page before @va and end on this. */
+static bool same_at(struct tcpu *t, const struct kcode *k, gva_t va)
+{
 	for (unsigned i = 0; i < k->count; i++) {
 		const struct kcode_map *m = &k->map[i];
 
-		/* A block may begin on the page before @va and end on this. */
-		if ((all || holds(m, va) || holds(m, va - PAGE_SIZE)) &&
+		if ((holds(m, va) || holds(m, va - PAGE_SIZE)) &&
 		    !is_same(t, m))
 			return false;
 	}
+	return !k->unsure;
+}
+
+bool kcode_note_link(struct tcpu *t, gva_t va, gpa_t gpa)
+{
+	struct x86_walk w;
+
+	if (!t->e->smp)
+		return true;
+	if (!x86_walk_peek(&t->v.x86, va, X86_ACC_FETCH, false, phys_peek, t,
+			   &w) ||
+	    (w.gpa & PAGE_MASK) != gpa || !w.global)
+		return false;
+	note(&t->e->linked, va, &w);
 	return true;
 }
 
-static bool check(struct tcpu *t, bool all, gva_t va)
+/*
+ * Where chains lead, or have led: even when they have been broken, there may
+ * be pages that a vCPU knows by them alone, on its shadow stack. So when one
+ * finds that they have changed, all others flush as well, the next time.
+ */
+static bool linked_are_same(struct tcpu *t, bool all, gva_t va)
 {
-	struct kcode *k = &t->e->kcode;
-	bool same;
+	struct engine *e = t->e;
+	bool same, seen;
 
-	host_mutex_lock(&k->lock);
-	same = are_same(t, all, va);
+	if (!e->smp)
+		return true;
+	engine_lock(e);
+	same = all ? all_same(t, &e->linked) : same_at(t, &e->linked, va);
 	if (!same) {
-		k->count = 0;
-		k->unsure = false;
-		__atomic_store_n(&k->epoch, k->epoch + 1, __ATOMIC_RELEASE);
+		kcode_forget(&e->linked);
+		e->linked_epoch++;
 	}
-	same &= t->kcode_epoch == k->epoch;
-	t->kcode_epoch = k->epoch;
-	host_mutex_unlock(&k->lock);
-	return same;
+	seen = t->linked_epoch == e->linked_epoch;
+	t->linked_epoch = e->linked_epoch;
+	engine_unlock(e);
+	if (!same)
+		link_far_break(e);
+	return seen;
 }
 
 bool kcode_is_same(struct tcpu *t)
 {
-	return check(t, true, 0);
+	bool same = linked_are_same(t, true, 0);
+
+	return all_same(t, &t->kcode) && same;
 }
 
 bool kcode_is_same_at(struct tcpu *t, gva_t va)
 {
-	return check(t, false, va);
+	bool same = linked_are_same(t, false, va);
+
+	return same_at(t, &t->kcode, va) && same;
 }

@@ -71,7 +71,7 @@ static bool crosses(struct tcpu *t, gpa_t gpa)
 
 /*
  * The block at @gpa, translated if need be. With the lock held; NULL, the VM
- * being killed, without.
+ * being killed or the code having changed meanwhile, without.
  */
 static struct block *make_block(struct tcpu *t, gpa_t gpa, gva_t lin,
 				gpa_t gpa2)
@@ -151,14 +151,20 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 		fetch_nothing(t, gpa);
 		return NULL;
 	}
-	/* If one does, all do: their code is the same on this page. */
-	if (b || crosses(t, gpa)) {
-		engine_unlock(e);
-		if (!second_page(t, lin, &gpa2))
-			return NULL;
+	for (;;) {
+		/* If one does, all do: their code is the same on this page. */
+		if (b || crosses(t, gpa)) {
+			engine_unlock(e);
+			if (!second_page(t, lin, &gpa2))
+				return NULL;
+			engine_lock(e);
+		}
+		b = make_block(t, gpa, lin, gpa2);
+		if (b || vm_is_ending(e->vm))
+			return b;
+		/* Changed since crosses() looked: it does now. */
 		engine_lock(e);
 	}
-	return make_block(t, gpa, lin, gpa2);
 }
 
 /*

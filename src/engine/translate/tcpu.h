@@ -116,6 +116,19 @@ struct asid {
 	} tlb[ASID_TLB];
 };
 
+/* Where a kernel's code is; see kcode.c. */
+#define KCODE_MAPS 512
+struct kcode {
+	struct kcode_map {
+		gva_t va;
+		gpa_t gpa;
+		u64 bytes;
+		bool global;
+	} map[KCODE_MAPS];
+	unsigned count;
+	bool unsure; /* that is not all, or not true */
+};
+
 /* Virtual page to physical, for fetches. */
 #define ITLB_ENTRIES 256
 struct itlb_entry {
@@ -233,8 +246,8 @@ struct tcpu {
 	struct tlb tlb[MMU_COUNT];
 	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
 	struct itlb_entry itlb[ITLB_ENTRIES];
-	/* Of engine.kcode: what the jump caches were filled under, and itlb. */
-	u32 kcode_epoch, itlb_epoch;
+	struct kcode kcode;
+	u32 linked_epoch; /* engine.linked_epoch, when it was last looked at */
 	struct {
 		bool any;
 		gva_t first, last; /* large pages of users' code lie there */

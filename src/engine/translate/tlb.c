@@ -23,16 +23,10 @@ static void *phys_word(void *ctx, gpa_t gpa)
 	struct tcpu *t = ctx;
 	void *p = gmem_hva(&t->e->vm->mem, gpa, 8);
 
-	if (p && unlikely(smc_is_code(t->e, gpa)) && smc_written(t->e, gpa, 8))
+	if (p && unlikely(smc_is_code(t->e, gpa)) &&
+	    smc_written(t->e, gpa, 8))
 		t->leave_after = 1;
 	return p;
-}
-
-static void *phys_peek(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-
-	return gmem_hva(&t->e->vm->mem, gpa, 8);
 }
 
 static void entry_clear(struct tlb *tlb, unsigned i)
@@ -47,13 +41,20 @@ static void entry_clear(struct tlb *tlb, unsigned i)
 
 static void itlb_clear(struct tcpu *t)
 {
-	t->itlb_epoch = kcode_epoch(t->e);
 	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
 		t->itlb[i].va = 1;
 }
 
+void tlb_forget_code(struct tcpu *t)
+{
+	itlb_clear(t);
+	kcode_forget(&t->kcode);
+}
+
 void tlb_flush_all(struct tcpu *t)
 {
+	bool same;
+
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
 		struct tlb *tlb = &t->tlb[m];
 
@@ -68,7 +69,10 @@ void tlb_flush_all(struct tcpu *t)
 	t->large_code.any = false;
 	asid_forget_all(t);
 	t->asid[t->asid_now].cr3 = t->cr3;
-	jc_flush_all(t, kcode_is_same(t));
+	same = kcode_is_same(t);
+	if (!same)
+		kcode_forget(&t->kcode);
+	jc_flush_all(t, same);
 	link_far_retry(t->e);
 	window_flush_all(t);
 	t->stats.tlb_flushes_all++;
@@ -179,8 +183,8 @@ void tlb_flush_page(struct tcpu *t, gva_t va)
 			u64 bits = tlb->large[w];
 
 			for (; bits; bits &= bits - 1) {
-				unsigned k = w * 64 +
-					     (unsigned)__builtin_ctzll(bits);
+				unsigned k = w * 64 + (unsigned)
+						__builtin_ctzll(bits);
 
 				if (((tlb->read_tag[k] ^ page) >> 30) == 0)
 					entry_clear(tlb, k);
@@ -263,8 +267,8 @@ static bool walk(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 		x86_gp(f);
 		return false;
 	}
-	return x86_walk(s, va, acc, mmu == MMU_KERNEL_AC, phys_word, t, w, f) ==
-	       0;
+	return x86_walk(s, va, acc, mmu == MMU_KERNEL_AC, phys_word, t, w,
+			f) == 0;
 }
 
 int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
@@ -304,16 +308,23 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	return 0;
 }
 
+static void *phys_peek(void *ctx, gpa_t gpa)
+{
+	struct tcpu *t = ctx;
+
+	return gmem_hva(&t->e->vm->mem, gpa, 8);
+}
+
 bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
 {
-	unsigned acc = X86_ACC_FETCH;
+	unsigned acc = X86_ACC_FETCH |
+		       (t->key & KEY_USER ? X86_ACC_USER : 0);
 	struct x86_walk w;
 
-	if (t->key & KEY_USER)
-		acc |= X86_ACC_USER;
-	if (!x86_walk_peek(&t->v.x86, va, acc, false, phys_peek, t, &w))
+	if (!x86_is_canonical(va) ||
+	    !x86_walk_peek(&t->v.x86, va, acc, false, phys_peek, t, &w))
 		return false;
-	*gpa = w.gpa & PAGE_MASK;
+	*gpa = w.gpa;
 	return true;
 }
 
@@ -338,13 +349,12 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 	enum mmu_index mmu = user ? MMU_USER : MMU_KERNEL;
 	struct x86_walk w;
 
-	if (unlikely(t->itlb_epoch != kcode_epoch(t->e)))
-		itlb_clear(t);
 	if (it->va == (va & PAGE_MASK) && it->user == user) {
 		*gpa = it->gpa | (va & ~PAGE_MASK);
 		return 0;
 	}
-	if (!walk(t, mmu, va, X86_ACC_FETCH | (user ? X86_ACC_USER : 0), &w, f))
+	if (!walk(t, mmu, va,
+		  X86_ACC_FETCH | (user ? X86_ACC_USER : 0), &w, f))
 		return -1;
 	if (unlikely(user && w.page_bytes > PAGE_SIZE))
 		note_large_code(t, va, w.page_bytes);
@@ -353,10 +363,9 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 	it->user = user;
 	it->global = w.global;
 	if (!user)
-		kcode_note(t->e, va, &w);
+		kcode_note(t, va, &w);
 	if (!w.global)
-		t->itlb_local[(it - t->itlb) / 64] |=
-			BIT64((it - t->itlb) % 64);
+		t->itlb_local[(it - t->itlb) / 64] |= BIT64((it - t->itlb) % 64);
 	*gpa = w.gpa;
 	return 0;
 }

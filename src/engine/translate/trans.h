@@ -30,6 +30,7 @@ struct cold {
 		COLD_CALLOUT,
 		COLD_RET,
 		COLD_JUMP,
+		COLD_RETURN,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
 	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
@@ -41,7 +42,9 @@ struct cold {
 	bool swapped; /* COLD_FAR: see homes.c */
 	u8 flags; /* at .end, or at a far exit; COLD_CALLOUT: to be kept */
 	u8 insn;
-	s32 target; /* COLD_FAR; of other jumps what they have added to RSP */
+	/* COLD_FAR, COLD_RETURN; of other jumps what they have added to RSP */
+	s32 target;
+	u8 nth; /* COLD_RETURN: of the block's .returns */
 };
 
 struct trans {
@@ -91,7 +94,8 @@ struct trans {
 	struct x86_insn insns[BLOCK_MAX_INSNS];
 	unsigned insn_count;
 	unsigned sides; /* branches behind which the block goes on */
-	struct block_exit exits[BLOCK_MAX_SIDES + 3];
+	unsigned calls; /* the same */
+	struct block_exit exits[BLOCK_MAX_SIDES + 2 * BLOCK_MAX_CALLS + 3];
 	unsigned exit_count;
 };
 
@@ -119,6 +123,8 @@ bool plan_ends_polled(const struct trans *tr, const struct x86_insn *i);
 /* --- entry.c --- */
 /* Returns the jump that is taken when the poll finds something. */
 u8 *entry_emit(struct trans *tr);
+/* What of the entries is in the block's cold part. */
+void entry_emit_apart(struct trans *tr);
 
 /* --- insn.c --- */
 bool insn_touches_memory(const struct x86_insn *i);
@@ -219,6 +225,7 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 bool flow_is_far(const struct trans *tr);
 void flow_far_exit(struct trans *tr, struct block_exit *x);
 void flow_cold_call(struct trans *tr, struct cold *c);
+void flow_cold_return(struct trans *tr, struct cold *c);
 void flow_ret(struct trans *tr, s32 rsp_moved);
 void flow_cold_ret(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);

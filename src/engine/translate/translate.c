@@ -117,7 +117,6 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 	list_init(&e->far);
 	host_mutex_init(&e->lock);
 	host_mutex_init(&e->exclusive_lock);
-	host_mutex_init(&e->kcode.lock);
 	list_init(&e->far_refused);
 	if (o)
 		e->options = *o;

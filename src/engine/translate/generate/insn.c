@@ -279,6 +279,11 @@ void insn_emit(struct trans *tr)
 	case X86_C_COPY:
 		do_copy(tr);
 		return;
+	case X86_C_PAUSE:
+		if (tr->g->smp)
+			break;
+		/* Who is alone waits for nobody. */
+		/* fall through */
 	case X86_C_NOP:
 		tr->keep_delta = tr->keep_delta0 = true;
 		return;

@@ -93,6 +93,7 @@ static void emit_block(struct trans *tr, enum plan_stop stop)
 	BUG_ON(emit_full(&tr->e));
 	tr->b->host_bytes = (u32)(emit_pc(&tr->e) - tr->b->host);
 	emit_to(tr, &tr->seg->cold);
+	entry_emit_apart(tr);
 	cold_emit(tr);
 	if (!cold_exits_finish(tr)) {
 		tr->failed = true;
@@ -175,7 +176,8 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->i = NULL;
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
 	tr->too_long = tr->x87_page_noted = false;
-	tr->cold_count = tr->meta_count = tr->insn_count = tr->sides = 0;
+	tr->cold_count = tr->meta_count = tr->insn_count = 0;
+	tr->sides = tr->calls = 0;
 	tr->exit_count = 0;
 }
 
@@ -188,6 +190,9 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 
 	trans_init(tr, t, gpa, va, key, &t->e->seg[t->e->current]);
 	stop = plan_block(tr, gpa2);
+	/* When crosses() looked it was another, shorter one. */
+	if (!tr->insn_count)
+		return NULL;
 	tr->b = block_new(tr, gpa2);
 	if (!tr->b)
 		goto no_memory;
