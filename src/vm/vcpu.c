@@ -12,6 +12,7 @@ const struct stat_desc vcpu_stat_tab[] = {
 	STAT_DESC(struct vcpu_stats, exits_request, "engine left on request"),
 	STAT_DESC(struct vcpu_stats, exits_hlt, "engine left at a halt"),
 	STAT_DESC(struct vcpu_stats, sleeps, "times the thread slept"),
+	STAT_DESC(struct vcpu_stats, polls, "times it found work instead"),
 	STAT_DESC(struct vcpu_stats, idle_ns, "time that the guest was idle"),
 	STAT_DESC(struct vcpu_stats, timer_runs, "looks at the timers"),
 	STAT_DESC(struct vcpu_stats, pio, "port accesses"),
@@ -21,6 +22,7 @@ const struct stat_desc vcpu_stat_tab[] = {
 	STAT_DESC(struct vcpu_stats, kicks, "halts ended by a hypercall"),
 	STAT_DESC(struct vcpu_stats, lazy_flushes,
 		  "TLB flushes that waited for a sleeper"),
+	STAT_DESC(struct vcpu_stats, yields, "times it let others go first"),
 };
 const size_t vcpu_stat_count = ARRAY_SIZE(vcpu_stat_tab);
 
@@ -28,7 +30,7 @@ void vcpu_unhalt(struct vcpu *v)
 {
 	/* PAIRS: has_work() and end_halt(), after the event. */
 	__atomic_store_n(&v->unhalt, true, __ATOMIC_SEQ_CST);
-	host_event_set(&v->wake);
+	vcpu_wake(v);
 }
 
 void vcpu_request(struct vcpu *v, u32 bits)
@@ -37,7 +39,7 @@ void vcpu_request(struct vcpu *v, u32 bits)
 	 * written before. */
 	__atomic_fetch_or(&v->request, bits, __ATOMIC_ACQ_REL);
 	v->vm->engine->kick(v);
-	host_event_set(&v->wake);
+	vcpu_wake(v);
 }
 
 /* EDX is the signature: SDM 3A 9.1.1 "Processor State After Reset". */

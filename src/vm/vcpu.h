@@ -47,19 +47,17 @@ struct watch_ops {
 #define VCPU_REQ_SIPI BIT(3) /* vector in v->sipi_vector */
 #define VCPU_REQ_TIMER BIT(4) /* timers are due, or have an earlier deadline */
 #define VCPU_REQ_STOP BIT(5) /* leave the run loop: the VM ends or pauses */
-#define VCPU_REQ_ENGINE BIT(6) /* work queued by the engine itself; left
-				* alone while the vCPU waits for SIPI */
 /* Set by the vCPU's own thread between two calls of the engine's run(), which
  * drops all that it knows of the guest's page tables, global or of whatever
  * PCID, before it looks at guest memory by them again. */
-#define VCPU_REQ_FLUSH BIT(7)
+#define VCPU_REQ_FLUSH BIT(6)
 
 struct vcpu_stats {
 	u64 exits_request, exits_hlt;
-	u64 sleeps, idle_ns;
+	u64 sleeps, polls, idle_ns;
 	u64 timer_runs;
 	u64 pio, mmio, msr; /* accesses that reached the buses */
-	u64 hypercalls, kicks, lazy_flushes;
+	u64 hypercalls, kicks, lazy_flushes, yields;
 };
 
 extern const struct stat_desc vcpu_stat_tab[];
@@ -88,7 +86,12 @@ struct vcpu {
 	struct host_alarm *alarm; /* exists while the thread runs */
 	bool in_timers;
 
+	/* Idleness, see vcpu_idle.c. */
 	u32 poll_ns; /* how long to look for work before the next sleep */
+	u64 poll_rest_ns; /* host time until which not to */
+	u64 asked_ns; /* atomic: host time of the last request in its sleep */
+	bool asleep; /* atomic */
+	u32 pauses;
 	struct vcpu_stats stats;
 	struct stat_group stat_group;
 };
@@ -112,6 +115,8 @@ void vcpu_time_stop(struct vcpu *v);
 void vcpu_run_timers(struct vcpu *v);
 /* Sleeps until there is something to do. (vcpu_idle.c) */
 void vcpu_wait_for_work(struct vcpu *v);
+/* There is, after it was said what. Any thread, signal handlers too. */
+void vcpu_wake(struct vcpu *v);
 
 /* --- for all --- */
 
@@ -123,6 +128,8 @@ void vcpu_request(struct vcpu *v, u32 bits);
 /* Ends the vCPU's halt or, if it is not in one, the next, whether interrupts
  * are enabled or not. Any thread. */
 void vcpu_unhalt(struct vcpu *v);
+/* The guest executes PAUSE: on its thread. */
+void vcpu_pause(struct vcpu *v);
 static inline void vcpu_clear_request(struct vcpu *v, u32 bits)
 {
 	__atomic_fetch_and(&v->request, ~bits, __ATOMIC_ACQ_REL);

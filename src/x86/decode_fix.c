@@ -94,7 +94,8 @@ bool walk_fix_up(struct walk *w)
 		return true;
 	case FX_NOP:
 		if (insn->opcode == 0x90 && !(insn->rex & REX_B)) {
-			insn->cls = X86_C_NOP;
+			insn->cls = insn->pfx & PFX_F3 ? X86_C_PAUSE :
+							 X86_C_NOP;
 			insn->attr &= ~IA_OPREG;
 			insn->reg_kind = RK_NONE;
 			insn->reg_acc = 0;

@@ -34,7 +34,8 @@ enum x86_map { MAP_1, MAP_0F, MAP_0F38, MAP_0F3A };
 	X(INVALID)  /* #UD: undefined, or hidden from guests (EVEX, XOP, ...) */ \
 	X(COPY) \
 	X(BT_MEM)   /* BT BTS BTR BTC m, r: the bit offset moves the address */ \
-	X(NOP)      /* NOP, hint NOPs, PAUSE, ENDBR, PREFETCH: no effect */ \
+	X(NOP)      /* NOP, hint NOPs, ENDBR, PREFETCH: no effect */ \
+	X(PAUSE)    /* another processor is waited for */ \
 	X(JMP) X(JCC) X(CALL)           /* direct, relative */ \
 	X(JMP_IND) X(CALL_IND)          /* FF /4, FF /2 */ \
 	X(RET)                          /* C3, C2 */ \

@@ -26,6 +26,11 @@ static u32 read32(ulong va)
 	return v;
 }
 
+static void write32(ulong va, u32 v)
+{
+	asm volatile("movl %1, (%0)" ::"r"(va), "r"(v) : "memory");
+}
+
 static ulong page_of(u32 v)
 {
 	ulong pa = pages_alloc(1);
@@ -111,6 +116,153 @@ static void flush_by_cr3(void)
 	}
 }
 
+/* More address spaces than are remembered take turns, and are flushed behind
+ * their backs. */
+#define MANY 20
+
+static void many(void)
+{
+	ulong leaf[MANY], top[MANY];
+
+	if (!prepare())
+		return;
+	for (unsigned n = 0; n < MANY; n++) {
+		ulong pdpt = pages_alloc(1), pd = pages_alloc(1);
+		ulong pt = pages_alloc(1);
+
+		top[n] = pages_alloc(1);
+		memcpy((void *)top[n], root, PAGE);
+		((volatile u64 *)top[n])[A >> 39 & 511] = pdpt | PTE_ALL;
+		((volatile u64 *)pdpt)[A >> 30 & 511] = pd | PTE_ALL;
+		((volatile u64 *)pd)[A >> 21 & 511] = pt | PTE_ALL;
+		leaf[n] = pt + (A >> 12 & 511) * 8;
+		*(volatile u64 *)leaf[n] = page_of(1000 + n) | PTE_ALL;
+		write_cr3(top[n] | (10 + n));
+		CHECK_EQ(read32(A), 1000 + n);
+	}
+	for (unsigned round = 0; round < 10; round++) {
+		for (unsigned k = 0; k < MANY; k++) {
+			/* Neighbours, and ones long gone. */
+			unsigned n = k & 1 ? k : k / 2;
+
+			context("round %u, %u", round, n);
+			write_cr3(top[n] | (10 + n) | NO_FLUSH);
+			CHECK_EQ(read32(A), 1000 + n + round);
+			write32(A, 1000 + n + round);
+		}
+		/* A CR3 without bit 63 drops it, then it may change. */
+		for (unsigned n = 0; n < MANY; n++) {
+			ulong pa = page_of(1000 + n + round + 1);
+
+			*(volatile u64 *)leaf[n] = pa | PTE_ALL;
+			write_cr3(top[n] | (10 + n));
+			write_cr3((ulong)root);
+		}
+	}
+}
+
+/* Two roots with one PCID: what is dropped of it is dropped of both. */
+static void twins(void)
+{
+	if (!prepare())
+		return;
+	for (unsigned round = 0; round < 40; round++) {
+		context("round %u", round);
+		write_cr3(spaces[1] | 9 | NO_FLUSH);
+		(void)read32(A);
+		write_cr3(spaces[2] | 9);
+		(void)read32(A);
+		set_frame(1, round & 1);
+		if (round & 2)
+			invlpg(A);
+		else
+			write_cr3(spaces[2] | 9);
+		write_cr3(spaces[1] | 9 | NO_FLUSH);
+		/* What of the other root is cached may be used, too. */
+		invlpg(A);
+		CHECK_EQ(read32(A), 10 + (round & 1));
+	}
+	/* Of the same root, through another PCID and back. */
+	for (unsigned round = 0; round < 40; round++) {
+		u32 v;
+
+		context("back, round %u", round);
+		set_frame(1, 0);
+		write_cr3(spaces[1] | 9);
+		CHECK_EQ(read32(A), 10);
+		set_frame(1, 1);
+		/* Another root's INVLPG, the same PCID. */
+		write_cr3(spaces[3] | 9 | NO_FLUSH);
+		invlpg(A);
+		write_cr3(spaces[1] | 9 | NO_FLUSH);
+		v = read32(A);
+		CHECK_EQ(v, 11);
+	}
+}
+
+/* The upper half is the kernel's, but not all of it need be global. */
+#define UPPER (0xffffa00000000000ul + 0x7000)
+
+static void upper_half(void)
+{
+	ulong leaf[SPACES + 1], pa[SPACES + 1][2];
+
+	if (!prepare())
+		return;
+	for (unsigned n = 1; n <= SPACES; n++) {
+		ulong pdpt = pages_alloc(1), pd = pages_alloc(1);
+		ulong pt = pages_alloc(1);
+
+		((volatile u64 *)spaces[n])[UPPER >> 39 & 511] =
+			pdpt | PTE_P | PTE_W;
+		((volatile u64 *)pdpt)[UPPER >> 30 & 511] = pd | PTE_P | PTE_W;
+		((volatile u64 *)pd)[UPPER >> 21 & 511] = pt | PTE_P | PTE_W;
+		leaf[n] = pt + (UPPER >> 12 & 511) * 8;
+		pa[n][0] = page_of(10 * n);
+		pa[n][1] = page_of(10 * n + 1);
+		*(volatile u64 *)leaf[n] = pa[n][0] | PTE_P | PTE_W;
+	}
+	for (unsigned round = 0; round < 60; round++) {
+		for (unsigned n = 1; n <= SPACES; n++) {
+			bool fresh = round % 7 == n;
+
+			context("round %u space %u", round, n);
+			if (fresh)
+				*(volatile u64 *)leaf[n] =
+					pa[n][round & 1] | PTE_P | PTE_W;
+			enter(n, fresh && (round & 2) ? 0 : NO_FLUSH);
+			if (fresh)
+				invlpg(UPPER);
+			if (round > 7 * 2)
+				CHECK_EQ(read32(UPPER) / 10, n);
+			CHECK_EQ(read32(UPPER),
+				 *(volatile u32 *)(*(volatile u64 *)leaf[n] &
+						   ~0xffful));
+			write32(UPPER, read32(UPPER));
+		}
+	}
+}
+
+/* A page that one address space writes is code in another. */
+static void code_elsewhere(void)
+{
+	volatile u8 *code;
+
+	if (!prepare())
+		return;
+	code = (volatile u8 *)frames[1][0];
+	for (unsigned i = 0; i < 40; i++) {
+		context("round %u", i);
+		/* nop; mov $imm32, %eax; ret */
+		enter(1, NO_FLUSH);
+		write32(A, 0x90 | 0xb8 << 8 | i << 16);
+		write32(A + 4, 0xc3 << 16);
+		enter(2, NO_FLUSH);
+		CHECK_EQ(((unsigned (*)(void))(ulong)code)(), i);
+		CHECK_EQ(((unsigned (*)(void))(ulong)code)(), i);
+	}
+}
+
 /* How much is remembered is for the reader to know. */
 static void no_flush_remembers(void)
 {
@@ -150,9 +302,11 @@ static void invlpg_current(void)
 
 static void invpcid(ulong type, u64 pcid, u64 va)
 {
-	struct { u64 pcid, va; } d = { pcid, va };
+	struct {
+		u64 pcid, va;
+	} d = { pcid, va };
 
-	asm volatile("invpcid %0, %1" :: "m"(d), "r"(type) : "memory");
+	asm volatile("invpcid %0, %1" ::"m"(d), "r"(type) : "memory");
 }
 
 static bool prepare_invpcid(void)
@@ -344,6 +498,10 @@ const struct test tests[] = {
 	{ "PCIDs are apart", apart },
 	{ "CR3 forgets one PCID", flush_by_cr3 },
 	{ "CR3 with bit 63", no_flush_remembers },
+	{ "many address spaces", many },
+	{ "two roots of one PCID", twins },
+	{ "the upper half", upper_half },
+	{ "code elsewhere", code_elsewhere },
 	{ "INVLPG", invlpg_current },
 	{ "INVPCID of an address", invpcid_address },
 	{ "INVPCID of a PCID", invpcid_context },

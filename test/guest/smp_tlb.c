@@ -112,7 +112,8 @@ static void make_pages(void)
 /*
  * Readers look through the page without end and note what they saw last. The
  * first processor remaps it, shoots down, and says which page it is now
- * (current): who has taken the interrupt may see that one only.
+ * (current, and the round above it): who has taken the interrupt may see that
+ * one only.
  */
 static volatile unsigned current;
 
@@ -122,7 +123,7 @@ CODE(read_user, "1: mov (%rsi), %ecx\n"
 		"mov 0x800(%rdi), %rdx\n"
 		"mov (%rsi), %r8d\n"
 		"cmp %ecx, %r8d\n jne 1b\n"	/* changed meanwhile */
-		"test %ecx, %ecx\n jz 1b\n"	/* being changed */
+		"movzbl %cl, %ecx\n test %ecx, %ecx\n jz 1b\n"	/* being changed */
 		"cmp %rax, %rcx\n jne 2f\n"
 		"cmp %rdx, %rcx\n jne 2f\n"
 		"cmpb $0, (%r9)\n je 1b\n"
@@ -134,7 +135,7 @@ CODE(fetch_user, "1: mov (%rsi), %ecx\n"
 		 "call *%rax\n"
 		 "mov (%rsi), %r8d\n"
 		 "cmp %ecx, %r8d\n jne 1b\n"
-		 "test %ecx, %ecx\n jz 1b\n"
+		 "movzbl %cl, %ecx\n test %ecx, %ecx\n jz 1b\n"
 		 "cmp %eax, %ecx\n jne 2f\n"
 		 "cmpb $0, (%r9)\n je 1b\n"
 		 STOP "2: inc %ebx\n" STOP);
@@ -204,7 +205,7 @@ static void remap_under(bool fetch, u64 flags)
 				STORE(&current, 0);
 				map(job.va, pages[n % PAGES], flags);
 				CHECK(shoot_down());
-				STORE(&current, n % PAGES + 1);
+				STORE(&current, n << 8 | (n % PAGES + 1));
 				spin(200 * (n & 15) + 1);
 			}
 			end_others();

@@ -13,6 +13,8 @@
 #define BLOCK_MAX_INSNS 48
 /* Conditional branches that a block may go on behind. */
 #define BLOCK_MAX_SIDES 6
+/* Calls that it may go on behind. */
+#define BLOCK_MAX_CALLS 4
 
 /* Where the arithmetic flags are; see tcpu.h. */
 enum flags_at { FLAGS_HOST = 1, FLAGS_SAVED = 2, FLAGS_BOTH = 3 };
@@ -53,6 +55,7 @@ struct insn_meta {
 	bool swapped; /* registers are as the block's .swap says */
 	u8 delta; /* META_PLAIN: the host register with the delta */
 	u8 reach; /* META_*, see trans.h */
+	s16 owed; /* RSP is so much more than the host register says */
 	bool flags_saved; /* at its native instruction, flags_ax is good */
 	bool waits_for_x87; /* a pending #MF goes before faults of its operand */
 	u32 host; /* offset of its first host byte in the block */
@@ -93,7 +96,7 @@ struct block {
 	u32 cold_bytes;
 	u32 entry_pref; /* offsets of the entries */
 	u32 entry_nopoll;
-	u32 entry_other; /* for flags in the other place */
+	u32 entry_other; /* for flags in the other place; it may be .cold */
 	u32 entry_far; /* flags SAVED, sets code_base to .va */
 	bool has_far;
 	gva_t va; /* of the page, when it was translated */
@@ -107,6 +110,11 @@ struct block {
 	bool windowed; /* memory is reached through windows */
 	u8 softs; /* how often the software TLB had to step in */
 	u8 *poll_exit; /* as executed: leaves at the block's start */
+	/* Where calls in it return to, and what leaves there; as executed. */
+	struct block_return {
+		u8 *at, *leave;
+	} returns[BLOCK_MAX_CALLS];
+	u8 return_count;
 
 	struct block *hash_next;
 	struct block_part part[2];

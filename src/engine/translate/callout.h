@@ -45,6 +45,13 @@ static inline void callout_end(struct tcpu *t)
 		__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
 }
 
+/* Earlier stores are seen by all before anything that follows is begun. SDM 3A
+ * 8.3 "Serializing Instructions" */
+static inline void callout_serialize(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 /* x86.rip is new. */
 static inline enum callout_result callout_leave(struct tcpu *t)
 {

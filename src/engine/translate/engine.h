@@ -111,6 +111,7 @@ struct engine {
 
 	struct list far; /* struct block_exit that are chained to other pages */
 	struct list far_refused; /* ... that could not be */
+	struct kcode linked; /* those pages, if there are several vCPUs */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 	u64 watches; /* counts code pages that were begun */
@@ -179,15 +180,16 @@ void link_far_break(struct engine *e);
 void link_guards_break(struct engine *e);
 /* What could not be chained to other pages is tried anew. The same. */
 void link_far_retry(struct engine *e);
-/* Kernel code at @gpa is about to be looked up, to run at @va. */
-void link_place(struct tcpu *t, gpa_t gpa, gva_t va);
+/* Kernel code at @gpa is about to run at @va. True: that is new, and blocks of
+ * its page are gone. */
+bool link_place(struct tcpu *t, gpa_t gpa, gva_t va);
 /* @b is about to run at t->code_base. */
 void link_entered(struct tcpu *t, struct block *b);
-/* Makes the block's entries lead out of it. */
+/* Makes the block's entries lead out of it, and where its calls return to. */
 void link_disable_entries(struct engine *e, struct block *b);
-/* Is that why the processor faults at @pc? Then b->poll_exit is where to go
- * on. */
-bool link_is_disabled(const struct block *b, const u8 *pc);
+/* Is that why the processor faults at @pc? Then it says where to go on, else
+ * NULL. */
+const u8 *link_detour(const struct block *b, const u8 *pc);
 
 /* --- smc.c --- translated code and the pages it came from */
 /* Before bytes of @gpa's page are translated, for writes to be noticed from
@@ -261,7 +263,8 @@ u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
 /* --- trans.c --- */
 /* Translates at @gpa, seen at virtual (linear) address @va, for @key, with the
  * lock, room in the cache, and @gpa's and @gpa2's pages being watched. NULL:
- * the host has no memory, the VM was killed. */
+ * the host has no memory, the VM was killed; or, with ~0 for @gpa2, the first
+ * instruction does go over to the next page. */
 struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 			u32 key);
 
@@ -280,16 +283,30 @@ bool tlb_protect(struct tcpu *t, gpa_t gpa);
  * Returns 0; 1: no RAM there, *@gpa is the device's; or -1 and a fault. */
 int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	     gpa_t *gpa, struct x86_fault *f);
-/* The page that holds code at @va, by the guest's tables and nothing else, and
- * without a trace in them. */
-bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
-/* Physical address of the code at @va, or -1 and a fault. */
+/* Physical address of the code at @va, or -1 and a fault. Without the lock: the
+ * walk may write beside translated code. */
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
+/* The same where the processor has been already, for a guess: changes nothing,
+ * and may be called with the lock. */
+bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
 
 void tlb_drop_local(struct tcpu *t);
+void tlb_forget_code(struct tcpu *t);
 /* Local entries go into @a, or come back from it. */
 void tlb_keep(struct tcpu *t, struct asid *a);
 void tlb_bring(struct tcpu *t, struct asid *a);
+
+/* --- kcode.c --- where the kernel's code is mapped */
+struct x86_walk;
+void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w);
+void kcode_forget(struct kcode *k);
+/* A jump to @va, on the page at @gpa, is about to be chained for all vCPUs,
+ * with the lock held. False: what this one's TLB says is out of date. */
+bool kcode_note_link(struct tcpu *t, gva_t va, gpa_t gpa);
+/* Is it mapped now as it was noted? All of it; or what INVLPG drops. Where it
+ * was noted for all and is not, chains are broken. */
+bool kcode_is_same(struct tcpu *t);
+bool kcode_is_same_at(struct tcpu *t, gva_t va);
 
 /* --- asid.c --- address spaces that are not current */
 /* CR3 becomes @to. @keep: what is cached of its PCID stays good. */
@@ -308,8 +325,10 @@ void jc_flush(struct tcpu *t, unsigned n);
 void jc_init(struct tcpu *t);
 /* Before code is overwritten; @t runs none. */
 void jc_clear(struct tcpu *t);
-void jc_flush_all(struct tcpu *t);
+/* @but_kernel: what is mapped there is as it was. */
+void jc_flush_all(struct tcpu *t, bool but_kernel);
 void jc_flush_local(struct tcpu *t);
+void jc_flush_users(struct tcpu *t);
 void jc_flush_page(struct tcpu *t, gva_t va);
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
 /* The block for @va is entered without an entry of its own: its page counts

@@ -210,7 +210,7 @@ static void take_state(struct tcpu *t, const struct block *b,
 		if (r != X86_RSP && (r < X86_R9 || r > X86_R11) &&
 		    !(m->swapped && is_swapped(b, r)))
 			s->gpr[r] = h->gpr[r];
-	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP];
+	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP] + (u64)(s64)m->owed;
 	for (unsigned k = 0; m->swapped && k < b->swap_count; k++)
 		s->gpr[b->swap[k].guest] = h->gpr[b->swap[k].host];
 	take_string(t, m->reach, h);
@@ -321,14 +321,16 @@ bool fault_host(struct host_fault *h)
 	const u8 *pc = (const u8 *)(uintptr_t)h->pc;
 	struct engine *e = engine_of(pc);
 	const struct insn_meta *m;
+	const u8 *detour;
 	struct block *b;
 	struct tcpu *t;
 
 	if (!e)
 		return false;
 	b = find_running(e, pc);
-	if (b && link_is_disabled(b, pc)) {
-		h->pc = (u64)(uintptr_t)b->poll_exit;
+	detour = b ? link_detour(b, pc) : NULL;
+	if (detour) {
+		h->pc = (u64)(uintptr_t)detour;
 		return true;
 	}
 	m = b ? find_meta(b, pc) : NULL;

@@ -5,7 +5,8 @@
  *
  * One for each MMU index, and one for user code in windows. An entry is good
  * only while its page translation is, so they are emptied as the TLB is; a
- * small Bloom filter of pages spares most INVLPGs the work.
+ * small Bloom filter of the user's pages spares most INVLPGs the work, and the
+ * kernel's are asked for (kcode.c).
  *
  * When CR3 is written and nothing is to be dropped, the generation of the
  * address space that is left is kept, with its filter, and is current again when
@@ -19,14 +20,10 @@
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
 
-/* The upper half of the address space has the upper half of the bits: users'
- * pages come and go, and the kernel's code must not suffer from that. */
 static unsigned bloom_bit(gva_t va)
 {
-	u64 h = (va >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 32;
-
-	h = h % (JC_BLOOM_BITS / 2) + (va >> 63) * (JC_BLOOM_BITS / 2);
-	return (unsigned)h;
+	return (unsigned)((va >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 32) %
+	       JC_BLOOM_BITS;
 }
 
 static bool is_users(unsigned n)
@@ -152,10 +149,18 @@ u64 jc_find(struct tcpu *t, gva_t va)
 	return j->host;
 }
 
-void jc_flush_all(struct tcpu *t)
+void jc_flush_all(struct tcpu *t, bool but_kernel)
 {
 	for (unsigned i = 0; i < JC_COUNT; i++)
-		jc_flush(t, i);
+		if (is_users(i) || !but_kernel)
+			jc_flush(t, i);
+}
+
+void jc_flush_users(struct tcpu *t)
+{
+	for (unsigned i = 0; i < JC_COUNT; i++)
+		if (is_users(i))
+			jc_flush(t, i);
 }
 
 void jc_flush_local(struct tcpu *t)
@@ -174,25 +179,34 @@ static bool bloom_has(const u64 *bloom, const unsigned bit[2])
 		bloom[bit[1] / 64] >> bit[1] % 64) & 1;
 }
 
-void jc_flush_page(struct tcpu *t, gva_t va)
+static void flush_page(struct tcpu *t, unsigned m, gva_t va)
 {
 	/* A block may begin on the page before and end on this. */
 	unsigned bit[2] = { bloom_bit(va), bloom_bit(va - PAGE_SIZE) };
 
-	for (unsigned m = 0; m < JC_COUNT; m++) {
-		const u64 *bloom = t->jc_bloom[m];
+	for (unsigned i = 0; i < ASIDS; i++) {
+		struct asid *a = &t->asid[i];
 
-		for (unsigned i = 0; i < ASIDS; i++) {
-			struct asid *a = &t->asid[i];
-
-			if (a->jc[m].valid && bloom_has(a->jc[m].bloom, bit))
-				a->jc[m].valid = false;
-		}
-		if (bloom_has(bloom, bit)) {
-			t->stats.jump_flushes++;
-			begin_generation(t, m);
-		}
+		if (a->jc[m].valid && bloom_has(a->jc[m].bloom, bit))
+			a->jc[m].valid = false;
 	}
+	if (bloom_has(t->jc_bloom[m], bit)) {
+		t->stats.jump_flushes++;
+		begin_generation(t, m);
+	}
+}
+
+void jc_flush_page(struct tcpu *t, gva_t va)
+{
+	for (unsigned m = 0; m < JC_COUNT; m++)
+		if (is_users(m))
+			flush_page(t, m, va);
+	if (likely(kcode_is_same_at(t, va)))
+		return;
+	tlb_forget_code(t);
+	for (unsigned m = 0; m < JC_COUNT; m++)
+		if (!is_users(m))
+			jc_flush(t, m);
 }
 
 /* --- address spaces --- */
@@ -248,12 +262,14 @@ void jc_note(struct tcpu *t, gva_t va, bool global)
 	unsigned n = key_jc(t->key);
 	unsigned bit;
 
+	if (!global)
+		t->jc_local[n] = true;
+	if (!is_users(n))
+		return;
 	if (!(t->key & KEY_CODE64))
 		va = (u32)(va + t->v.x86.seg[X86_CS].base);
 	bit = bloom_bit(va);
 	t->jc_bloom[n][bit / 64] |= BIT64(bit % 64);
-	if (!global)
-		t->jc_local[n] = true;
 }
 
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)

@@ -78,17 +78,9 @@ static struct code_page *page_of(const struct engine *e, const struct block *b)
 }
 
 /*
- * What this vCPU's TLB still has may be out of date for another one, which has
- * flushed and broken such links: only what the tables say now is good for all.
- * DEVIATES: for all that have the same kernel mapped there.
+ * DEVIATES: a link that one vCPU has made is there for all, as if all had the
+ * same kernel mapped.
  */
-static bool maps_now(struct tcpu *t, gva_t va, gpa_t gpa)
-{
-	gpa_t now;
-
-	return !t->e->smp || (tlb_peek_code(t, va, &now) && now == gpa);
-}
-
 void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 {
 	struct block *from = x->from;
@@ -96,8 +88,9 @@ void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 
 	if (x->to || x->waits || t->e->options.no_chaining)
 		return;
-	if (!to || !maps_now(t, target, to->gpa & PAGE_MASK) || !to->has_far || to->va != target || to->gpa2 != ~0ull ||
-	    t->code_base != from->va || page_of(t->e, from)->aliased) {
+	if (!to || !to->has_far || to->va != target || to->gpa2 != ~0ull ||
+	    t->code_base != from->va || page_of(t->e, from)->aliased ||
+	    !kcode_note_link(t, target, to->gpa & PAGE_MASK)) {
 		far_refuse(t, x);
 		return;
 	}
@@ -151,6 +144,7 @@ void link_far_break(struct engine *e)
 	engine_lock(e);
 	list_for_each_safe(p, tmp, &e->far)
 		unlink_exit(e, container_of(p, struct block_exit, far_link));
+	kcode_forget(&e->linked);
 	engine_unlock(e);
 }
 
@@ -192,20 +186,21 @@ static void far_break(struct engine *e, struct block *b)
  */
 #define MOVES_MAX 4
 
-void link_place(struct tcpu *t, gpa_t gpa, gva_t va)
+bool link_place(struct tcpu *t, gpa_t gpa, gva_t va)
 {
 	const struct gmem *m = &t->e->vm->mem;
 	struct code_page *p;
 
 	if (!gmem_hva(m, gpa, 1))
-		return;
+		return false;
 	p = t->e->pages[gmem_page_index(m, gpa)];
 	if (likely(!p || !p->kernel || p->va == (va & PAGE_MASK)) ||
 	    p->moves == MOVES_MAX)
-		return;
+		return false;
 	p->moves++;
 	p->kernel = false;
 	smc_drop_page(t->e, gpa);
+	return true;
 }
 
 void link_entered(struct tcpu *t, struct block *b)
@@ -244,7 +239,8 @@ void link_break(struct engine *e, struct block *b)
 /*
  * Jump caches may still lead to the block. Both entries for the preferred
  * flags become a jump to its poll exit, which leaves at the block's start;
- * the other entry flows into these.
+ * the other entry flows into these. Shadow stacks lead to where calls return
+ * to, which becomes a jump that leaves there.
  *
  * ORDER: other vCPUs may be at work there, of whom each is to see an old
  * instruction or the new one: of the jump's five bytes they get a single one,
@@ -252,22 +248,32 @@ void link_break(struct engine *e, struct block *b)
  */
 #define HLT 0xf4
 
-void link_disable_entries(struct engine *e, struct block *b)
+static void disable(struct engine *e, u8 *at, const u8 *leave)
 {
-	u8 *entry[2] = { b->host + b->entry_pref, b->host + b->entry_nopoll };
+	u8 *rw = engine_rw(e, at);
+	s32 d = (s32)(leave - (at + 5));
 
-	for (unsigned i = 0; i < 2; i++) {
-		u8 *rw = engine_rw(e, entry[i]);
-		s32 d = (s32)(b->poll_exit - (entry[i] + 5));
-
-		__atomic_store_n(rw, e->smp ? HLT : 0xe9, __ATOMIC_RELEASE);
-		if (!e->smp)
-			__builtin_memcpy(rw + 1, &d, 4);
-	}
+	__atomic_store_n(rw, e->smp ? HLT : 0xe9, __ATOMIC_RELEASE);
+	if (!e->smp)
+		__builtin_memcpy(rw + 1, &d, 4);
 }
 
-bool link_is_disabled(const struct block *b, const u8 *pc)
+void link_disable_entries(struct engine *e, struct block *b)
 {
-	return b->dead && (pc == b->host + b->entry_pref ||
-			   pc == b->host + b->entry_nopoll);
+	disable(e, b->host + b->entry_pref, b->poll_exit);
+	disable(e, b->host + b->entry_nopoll, b->poll_exit);
+	for (unsigned i = 0; i < b->return_count; i++)
+		disable(e, b->returns[i].at, b->returns[i].leave);
+}
+
+const u8 *link_detour(const struct block *b, const u8 *pc)
+{
+	if (!b->dead)
+		return NULL;
+	if (pc == b->host + b->entry_pref || pc == b->host + b->entry_nopoll)
+		return b->poll_exit;
+	for (unsigned i = 0; i < b->return_count; i++)
+		if (pc == b->returns[i].at)
+			return b->returns[i].leave;
+	return NULL;
 }

@@ -71,7 +71,7 @@ static bool crosses(struct tcpu *t, gpa_t gpa)
 
 /*
  * The block at @gpa, translated if need be. With the lock held; NULL, the VM
- * being killed, without.
+ * being killed or the code having changed meanwhile, without.
  */
 static struct block *make_block(struct tcpu *t, gpa_t gpa, gva_t lin,
 				gpa_t gpa2)
@@ -140,9 +140,10 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 	}
 	*global = t->itlb[(lin >> PAGE_SHIFT) % ITLB_ENTRIES].global;
 	engine_lock(e);
-	if (!(t->key & KEY_USER))
-		link_place(t, gpa, lin);
 	b = table_find(e, gpa, t->key);
+	if (!(t->key & KEY_USER) && (!b || b->va != (lin & PAGE_MASK)) &&
+	    link_place(t, gpa, lin))
+		b = NULL;
 	if (b && b->gpa2 == ~0ull)
 		return b;
 	if (!gmem_hva(&e->vm->mem, gpa, 1)) {
@@ -150,14 +151,20 @@ static struct block *find_any_block(struct tcpu *t, bool *global)
 		fetch_nothing(t, gpa);
 		return NULL;
 	}
-	/* If one does, all do: their code is the same on this page. */
-	if (b || crosses(t, gpa)) {
-		engine_unlock(e);
-		if (!second_page(t, lin, &gpa2))
-			return NULL;
+	for (;;) {
+		/* If one does, all do: their code is the same on this page. */
+		if (b || crosses(t, gpa)) {
+			engine_unlock(e);
+			if (!second_page(t, lin, &gpa2))
+				return NULL;
+			engine_lock(e);
+		}
+		b = make_block(t, gpa, lin, gpa2);
+		if (b || vm_is_ending(e->vm))
+			return b;
+		/* Changed since crosses() looked: it does now. */
 		engine_lock(e);
 	}
-	return make_block(t, gpa, lin, gpa2);
 }
 
 /*

@@ -87,7 +87,7 @@ struct tlb {
 #define JC_BITS 14
 #define JC_ENTRIES (1u << JC_BITS)
 
-#define JC_BLOOM_BITS 16384
+#define JC_BLOOM_BITS 8192
 
 struct jc_entry {
 	u64 tag; /* the target's virtual address, plus jc_generation */
@@ -114,6 +114,19 @@ struct asid {
 		u64 host;
 		gpa_t gpa;
 	} tlb[ASID_TLB];
+};
+
+/* Where a kernel's code is; see kcode.c. */
+#define KCODE_MAPS 512
+struct kcode {
+	struct kcode_map {
+		gva_t va;
+		gpa_t gpa;
+		u64 bytes;
+		bool global;
+	} map[KCODE_MAPS];
+	unsigned count;
+	bool unsure; /* that is not all, or not true */
 };
 
 /* Virtual page to physical, for fetches. */
@@ -211,7 +224,7 @@ struct tcpu {
 	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
 	u64 jc_cs[JC_COUNT]; /* ... and base and limit of CS */
 	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
-	u64 *jc_bloom[JC_COUNT]; /* pages that it knows; see bloom_bit() */
+	u64 *jc_bloom[JC_COUNT]; /* pages of the user that it knows */
 
 	/* What SYSCALL and SYSRET do, prepared: see syscall.c. */
 	struct fastcall {
@@ -233,6 +246,11 @@ struct tcpu {
 	struct tlb tlb[MMU_COUNT];
 	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
 	struct itlb_entry itlb[ITLB_ENTRIES];
+	struct kcode kcode;
+	struct {
+		bool any;
+		gva_t first, last; /* large pages of users' code lie there */
+	} large_code;
 	u64 itlb_local[ITLB_ENTRIES / 64];
 	u64 jc_bloom_memory[JC_COUNT * (ASIDS + 1)][JC_BLOOM_BITS / 64];
 	u8 *shadow_memory;

@@ -29,13 +29,6 @@ static void *phys_word(void *ctx, gpa_t gpa)
 	return p;
 }
 
-static void *phys_peek(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-
-	return gmem_hva(&t->e->vm->mem, gpa, 8);
-}
-
 static void entry_clear(struct tlb *tlb, unsigned i)
 {
 	u64 bad = i ? 0 : PAGE_SIZE;
@@ -46,8 +39,22 @@ static void entry_clear(struct tlb *tlb, unsigned i)
 	tlb->large[i / 64] &= ~BIT64(i % 64);
 }
 
+static void itlb_clear(struct tcpu *t)
+{
+	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
+		t->itlb[i].va = 1;
+}
+
+void tlb_forget_code(struct tcpu *t)
+{
+	itlb_clear(t);
+	kcode_forget(&t->kcode);
+}
+
 void tlb_flush_all(struct tcpu *t)
 {
+	bool same;
+
 	for (unsigned m = 0; m < MMU_COUNT; m++) {
 		struct tlb *tlb = &t->tlb[m];
 
@@ -58,11 +65,14 @@ void tlb_flush_all(struct tcpu *t)
 		tlb->any_large_local = false;
 		entry_clear(tlb, 0);
 	}
-	for (unsigned i = 0; i < ITLB_ENTRIES; i++)
-		t->itlb[i].va = 1;
+	itlb_clear(t);
+	t->large_code.any = false;
 	asid_forget_all(t);
 	t->asid[t->asid_now].cr3 = t->cr3;
-	jc_flush_all(t);
+	same = kcode_is_same(t);
+	if (!same)
+		kcode_forget(&t->kcode);
+	jc_flush_all(t, same);
 	link_far_retry(t->e);
 	window_flush_all(t);
 	t->stats.tlb_flushes_all++;
@@ -184,7 +194,12 @@ void tlb_flush_page(struct tcpu *t, gva_t va)
 	if (it->va == page)
 		it->va = 1;
 	asid_forget_twins(t);
-	/* Code of large pages: the itlb does not know sizes. */
+	if (unlikely(t->large_code.any) && va >= t->large_code.first &&
+	    va <= t->large_code.last) {
+		/* More than the one page that itlb and jump caches know. */
+		itlb_clear(t);
+		jc_flush_users(t);
+	}
 	jc_flush_page(t, page);
 	window_flush_page(t, va);
 	t->stats.tlb_invlpg++;
@@ -293,17 +308,18 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	return 0;
 }
 
-bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
+/* A user's; of the kernel's, kcode.c knows. */
+static void note_large_code(struct tcpu *t, gva_t va, u64 bytes)
 {
-	unsigned acc = X86_ACC_FETCH;
-	struct x86_walk w;
+	gva_t first = va & ~(bytes - 1), last = first + bytes - 1;
 
-	if (t->key & KEY_USER)
-		acc |= X86_ACC_USER;
-	if (!x86_walk_peek(&t->v.x86, va, acc, false, phys_peek, t, &w))
-		return false;
-	*gpa = w.gpa & PAGE_MASK;
-	return true;
+	if (!t->large_code.any) {
+		t->large_code.any = true;
+		t->large_code.first = first;
+		t->large_code.last = last;
+	}
+	t->large_code.first = min_u64(t->large_code.first, first);
+	t->large_code.last = max_u64(t->large_code.last, last);
 }
 
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
@@ -320,12 +336,43 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 	if (!walk(t, mmu, va,
 		  X86_ACC_FETCH | (user ? X86_ACC_USER : 0), &w, f))
 		return -1;
+	if (unlikely(user && w.page_bytes > PAGE_SIZE))
+		note_large_code(t, va, w.page_bytes);
 	it->va = va & PAGE_MASK;
 	it->gpa = w.gpa & PAGE_MASK;
 	it->user = user;
 	it->global = w.global;
+	if (!user)
+		kcode_note(t, va, &w);
 	if (!w.global)
 		t->itlb_local[(it - t->itlb) / 64] |= BIT64((it - t->itlb) % 64);
 	*gpa = w.gpa;
 	return 0;
+}
+
+static void *phys_word_to_read(void *ctx, gpa_t gpa)
+{
+	struct tcpu *t = ctx;
+
+	return gmem_hva(&t->e->vm->mem, gpa, 8);
+}
+
+bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
+{
+	const struct itlb_entry *it =
+		&t->itlb[(va >> PAGE_SHIFT) % ITLB_ENTRIES];
+	bool user = t->key & KEY_USER;
+	struct x86_walk w;
+
+	if (it->va == (va & PAGE_MASK) && it->user == user) {
+		*gpa = it->gpa | (va & ~PAGE_MASK);
+		return true;
+	}
+	if (((t->v.x86.efer & EFER_LMA) && !x86_is_canonical(va)) ||
+	    !x86_walk_peek(&t->v.x86, va,
+			   X86_ACC_FETCH | (user ? X86_ACC_USER : 0), false,
+			   phys_word_to_read, t, &w))
+		return false;
+	*gpa = w.gpa;
+	return true;
 }

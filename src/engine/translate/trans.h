@@ -18,6 +18,7 @@
 
 #define TRANS_MAX_COLD 128
 #define NO_DELTA 0xff
+#define RIP_DELTA 0x80 /* of code_base, which no register is */
 #define NO_HOME 0xff
 
 /* Code that is seldom run, put behind the block. */
@@ -30,6 +31,7 @@ struct cold {
 		COLD_CALLOUT,
 		COLD_RET,
 		COLD_JUMP,
+		COLD_RETURN,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
 	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
@@ -41,7 +43,9 @@ struct cold {
 	bool swapped; /* COLD_FAR: see homes.c */
 	u8 flags; /* at .end, or at a far exit; COLD_CALLOUT: to be kept */
 	u8 insn;
-	s32 target; /* COLD_FAR; of other jumps what they have added to RSP */
+	/* COLD_FAR, COLD_RETURN; of other jumps what they have added to RSP */
+	s32 target;
+	u8 nth; /* COLD_RETURN: of the block's .returns */
 };
 
 struct trans {
@@ -70,6 +74,7 @@ struct trans {
 	u8 delta_reg, delta0_reg;
 	bool keep_delta, keep_delta0; /* the instruction leaves T1, T0 alone */
 	s64 drift;
+	s32 owed; /* to RSP by PUSH and POP: see stack.c */
 	u8 home[16]; /* host registers of the guest's, or NO_HOME: memory */
 	bool swapped; /* ... other than usual: see homes.c */
 
@@ -91,7 +96,8 @@ struct trans {
 	struct x86_insn insns[BLOCK_MAX_INSNS];
 	unsigned insn_count;
 	unsigned sides; /* branches behind which the block goes on */
-	struct block_exit exits[BLOCK_MAX_SIDES + 3];
+	unsigned calls; /* the same */
+	struct block_exit exits[BLOCK_MAX_SIDES + 2 * BLOCK_MAX_CALLS + 3];
 	unsigned exit_count;
 };
 
@@ -119,6 +125,8 @@ bool plan_ends_polled(const struct trans *tr, const struct x86_insn *i);
 /* --- entry.c --- */
 /* Returns the jump that is taken when the poll finds something. */
 u8 *entry_emit(struct trans *tr);
+/* What of the entries is in the block's cold part. */
+void entry_emit_apart(struct trans *tr);
 
 /* --- insn.c --- */
 bool insn_touches_memory(const struct x86_insn *i);
@@ -219,6 +227,7 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect);
 bool flow_is_far(const struct trans *tr);
 void flow_far_exit(struct trans *tr, struct block_exit *x);
 void flow_cold_call(struct trans *tr, struct cold *c);
+void flow_cold_return(struct trans *tr, struct cold *c);
 void flow_ret(struct trans *tr, s32 rsp_moved);
 void flow_cold_ret(struct trans *tr, struct cold *c);
 void flow_jcc(struct trans *tr);
@@ -232,6 +241,10 @@ void stack_pop(struct trans *tr);
 void stack_call(struct trans *tr);
 void stack_ret(struct trans *tr);
 void stack_leave(struct trans *tr);
+/* Before the current instruction, and at the end: RSP is what it is to be,
+ * unless the instruction can do without. */
+void stack_settle_before(struct trans *tr);
+void stack_settle(struct trans *tr);
 /* Pushes scratch[0]. */
 void stack_push_scratch(struct trans *tr, unsigned bytes);
 void stack_pushf(struct trans *tr);

@@ -262,8 +262,11 @@ static void switch_spaces(struct tcpu *t, bool keep)
 
 void window_forget_asid(struct tcpu *t, unsigned n)
 {
-	if (t->window_high)
-		space_forget_asid(t->window_high, n);
+	if (!t->window_high)
+		return;
+	window_lock(t);
+	space_forget_asid(t->window_high, n);
+	window_unlock(t);
 }
 
 void window_switch(struct tcpu *t, bool keep)
@@ -325,9 +328,12 @@ void window_flush_page(struct tcpu *t, gva_t va)
 	if (!is_on(t))
 		return;
 	window_lock(t);
-	check_page(t, t->window_user, va);
-	check_page(t, t->window_low, va);
-	check_page(t, t->window_high, va);
+	if (slot_of(va) >= WINDOW_SLOTS / 2) {
+		check_page(t, t->window_high, va);
+	} else {
+		check_page(t, t->window_user, va);
+		check_page(t, t->window_low, va);
+	}
 	window_unlock(t);
 	/* A global page goes from all address spaces. */
 	if (t->windows->low_global)

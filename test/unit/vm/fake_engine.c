@@ -114,9 +114,8 @@ static enum vm_exit run(struct vcpu *v)
 
 		if (r & not_ours)
 			return VM_EXIT_REQUEST;
-		if (r & (VCPU_REQ_ENGINE | VCPU_REQ_FLUSH))
-			vcpu_clear_request(v, VCPU_REQ_ENGINE |
-						      VCPU_REQ_FLUSH);
+		if (r & VCPU_REQ_FLUSH)
+			vcpu_clear_request(v, VCPU_REQ_FLUSH);
 		deliver(c);
 		if (v->x86.activity == X86_HALTED)
 			return VM_EXIT_HLT;

@@ -28,7 +28,7 @@ struct known {
 /* clang-format off */
 static const struct known known_tab[] = {
 	{ "nop", X86_CODE64, { 0x90 }, 1, X86_C_NOP },
-	{ "pause", X86_CODE64, { 0xf3, 0x90 }, 2, X86_C_NOP },
+	{ "pause", X86_CODE64, { 0xf3, 0x90 }, 2, X86_C_PAUSE },
 	{ "xchg r8, rax", X86_CODE64, { 0x49, 0x90 }, 2, X86_C_COPY, 8 },
 	{ "rep xchg r8", X86_CODE64, { 0xf3, 0x41, 0x90 }, 3, X86_C_COPY, 4 },
 	{ "endbr64", X86_CODE64, { 0xf3, 0x0f, 0x1e, 0xfa }, 4, X86_C_NOP },

@@ -88,7 +88,7 @@ static const struct {
 		ZYDIS_MNEMONIC_##m, X86_C_##c \
 	}
 	C(NOP, NOP),
-	C(PAUSE, NOP),
+	C(PAUSE, PAUSE),
 	C(PREFETCH, NOP),
 	C(PREFETCHNTA, NOP),
 	C(PREFETCHT0, NOP),

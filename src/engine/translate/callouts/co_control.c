@@ -118,6 +118,8 @@ static enum callout_result co_mov_cr(struct tcpu *t, struct callout *c)
 	}
 	if (write_cr(t, n, reg_read(t, i->rm, bytes), &f))
 		return callout_fault(t, &f);
+	if (n != 8)
+		callout_serialize();
 	return callout_done(t);
 }
 
@@ -142,6 +144,7 @@ static enum callout_result co_mov_dr(struct tcpu *t, struct callout *c)
 		goto fault;
 	if (i->reg < 4 && t->debug.armed)
 		debug_update(t);
+	callout_serialize();
 	return callout_done(t); /* which looks at DR7 */
 fault:
 	/* General detect is a fault: RF as for all of them. */
@@ -163,6 +166,7 @@ static enum callout_result co_lmsw(struct tcpu *t, struct callout *c)
 	/* PE can be set but not cleared. SDM 2 "LMSW" */
 	if (write_cr(t, 0, (s->cr0 & ~0xeull) | (v & 0xf), &f))
 		return callout_fault(t, &f);
+	callout_serialize();
 	return callout_done(t);
 }
 
@@ -217,6 +221,7 @@ static enum callout_result co_lgdt_lidt(struct tcpu *t, struct callout *c)
 		return callout_gp(t);
 	d->limit = (u16)(buf[0] | buf[1] << 8);
 	d->base = base;
+	callout_serialize();
 	callout_end(t);
 	return CALLOUT_NEXT;
 }
@@ -255,6 +260,7 @@ static enum callout_result co_invlpg(struct tcpu *t, struct callout *c)
 		va += t->v.x86.seg[c->insn.seg].base;
 	if (!(t->v.x86.efer & EFER_LMA) || x86_is_canonical(va))
 		tlb_flush_page(t, va);
+	callout_serialize();
 	return callout_done(t);
 }
 
@@ -292,6 +298,7 @@ static enum callout_result co_invpcid(struct tcpu *t, struct callout *c)
 		asid_forget_pcid(t, desc[0]);
 		window_flush_others(t);
 	}
+	callout_serialize();
 	return callout_done(t);
 }
 
@@ -301,6 +308,7 @@ static enum callout_result co_invd(struct tcpu *t, struct callout *c)
 	callout_begin(t, c);
 	if (!privileged(t))
 		return callout_gp(t);
+	callout_serialize();
 	callout_end(t);
 	return CALLOUT_NEXT;
 }
@@ -365,6 +373,7 @@ static enum callout_result co_wrmsr(struct tcpu *t, struct callout *c)
 		      (unsigned long long)v, (unsigned long long)s->rip);
 		return callout_fault(t, &f);
 	}
+	callout_serialize();
 	control_changed(t, change);
 	if (change & X86_CHANGE_TSC) {
 		world_enter(t);

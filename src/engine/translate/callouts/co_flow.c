@@ -52,6 +52,7 @@ static enum callout_result co_iret(struct tcpu *t, struct callout *c)
 	struct x86_fault f;
 
 	t->stats.irets++;
+	callout_serialize();
 	if (x86_iret(s, &t->mem, c->insn.opsize, &f))
 		return callout_fault(t, &f);
 	s->nmi_masked = 0;

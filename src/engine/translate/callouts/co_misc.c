@@ -11,6 +11,7 @@ static enum callout_result co_cpuid(struct tcpu *t, struct callout *c)
 	struct x86_cpuid_regs r;
 
 	t->stats.cpuids++;
+	callout_serialize();
 	x86_cpuid_read(&t->e->vm->cpuid, s, t->v.index, (u32)s->gpr[X86_RAX],
 		       (u32)s->gpr[X86_RCX], &r);
 	s->gpr[X86_RAX] = r.eax;
@@ -18,6 +19,12 @@ static enum callout_result co_cpuid(struct tcpu *t, struct callout *c)
 	s->gpr[X86_RCX] = r.ecx;
 	s->gpr[X86_RDX] = r.edx;
 	callout_end(t);
+	return CALLOUT_NEXT;
+}
+
+static enum callout_result co_pause(struct tcpu *t, struct callout *c)
+{
+	vcpu_pause(&t->v);
 	return CALLOUT_NEXT;
 }
 
@@ -334,6 +341,8 @@ callout_fn callout_misc(enum x86_class c)
 		return co_rdpid;
 	case X86_C_RDPMC:
 		return co_rdpmc;
+	case X86_C_PAUSE:
+		return co_pause;
 	case X86_C_VMCALL:
 		return co_vmcall;
 	case X86_C_HLT:

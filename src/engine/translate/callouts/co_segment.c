@@ -125,6 +125,7 @@ static enum callout_result co_lldt(struct tcpu *t, struct callout *c)
 	    (ltr ? x86_ltr(s, &t->mem, sel, &f) :
 		   x86_lldt(s, &t->mem, sel, &f)))
 		return callout_fault(t, &f);
+	callout_serialize();
 	callout_end(t);
 	return CALLOUT_NEXT;
 }

@@ -72,7 +72,7 @@ void cold_emit(struct trans *tr)
 {
 	struct emit *e = &tr->e;
 
-	/* COLD_FAR adds none of its own. */
+	/* COLD_FAR and COLD_RETURN add none of their own. */
 	for (unsigned k = 0; k < tr->cold_count && !tr->failed; k++) {
 		struct cold *c = &tr->cold[k];
 
@@ -99,6 +99,9 @@ void cold_emit(struct trans *tr)
 			break;
 		case COLD_CALL:
 			flow_cold_call(tr, c);
+			break;
+		case COLD_RETURN:
+			flow_cold_return(tr, c);
 			break;
 		}
 	}

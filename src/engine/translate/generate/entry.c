@@ -4,7 +4,9 @@
  * a look for interrupts, and from other pages.
  *
  * The place that the block's first instructions want is "preferred"; the entry
- * for the other converts and falls into it.
+ * for the other converts and goes on there. It lies before it, unless flags
+ * are nearly always in the preferred place as they are with windows: then it
+ * would only take room in the host's instruction cache, and is put apart.
  */
 #include "engine/translate/trans.h"
 
@@ -42,6 +44,8 @@ static u8 preferred_flags(const struct trans *tr)
 			return FLAGS_SAVED;
 		if (i->flags_read || i->flags_written || i->cls == X86_C_JCC)
 			return FLAGS_HOST;
+		if (i->cls == X86_C_CALL || i->cls == X86_C_CALL_IND)
+			return key_flags(tr->key);
 	}
 	return FLAGS_HOST;
 }
@@ -99,6 +103,25 @@ static void emit_convert(struct trans *tr)
 		emit_restore_flags(&tr->e);
 }
 
+/* The key is the block's: instructions may have changed tr->key. */
+static bool other_is_apart(const struct trans *tr)
+{
+	return tr->b->pref == FLAGS_HOST &&
+	       key_flags(tr->b->key) == FLAGS_HOST;
+}
+
+void entry_emit_apart(struct trans *tr)
+{
+	struct block *b = tr->b;
+
+	/* The cold part of a segment lies behind the hot one. */
+	if (!other_is_apart(tr))
+		return;
+	b->entry_other = (u32)(emit_pc(&tr->e) - b->host);
+	emit_convert(tr);
+	emit_jmp(&tr->e, b->host + b->entry_pref);
+}
+
 u8 *entry_emit(struct trans *tr)
 {
 	struct emit *e = &tr->e;
@@ -113,10 +136,12 @@ u8 *entry_emit(struct trans *tr)
 	/* Far jumps come with flags where key_flags() says. */
 	if (b->has_far && b->pref != key_flags(tr->key))
 		emit_far_entry(tr, false);
-	b->entry_other = (u32)(emit_pc(e) - b->host);
-	emit_convert(tr);
+	if (!other_is_apart(tr)) {
+		b->entry_other = (u32)(emit_pc(e) - b->host);
+		emit_convert(tr);
+	}
 	if (b->has_far && b->pref == key_flags(tr->key))
-		emit_far_entry(tr, true);
+		emit_far_entry(tr, !other_is_apart(tr));
 	b->entry_pref = (u32)(emit_pc(e) - b->host);
 	if (b->pref == FLAGS_HOST)
 		poll_by_way(e, way);

@@ -333,12 +333,11 @@ void flow_cold_ret(struct trans *tr, struct cold *c)
  */
 static bool drops_return(struct trans *tr, s32 target)
 {
-	struct x86_fault f;
 	u64 code = 0;
 	gpa_t gpa;
 
 	if (!in_long_code(tr) ||
-	    tlb_fetch(tr->t, tr->code_base + (u64)(s64)target, &gpa, &f) ||
+	    !tlb_peek_code(tr->t, tr->code_base + (u64)(s64)target, &gpa) ||
 	    (gpa & ~PAGE_MASK) > PAGE_SIZE - 5 ||
 	    !gmem_read(&tr->g->vm->mem, gpa, &code, 5))
 		return false;
@@ -347,11 +346,35 @@ static bool drops_return(struct trans *tr, s32 target)
 }
 
 /*
+ * A call in the middle of the block returns to the instruction that comes now,
+ * LEA 8(%rsp), as long as the block is there. When it is dropped, the shadow
+ * stack still leads here: a jump takes the place of the LEA, which has as many
+ * bytes (link_disable_entries()).
+ */
+static void return_here(struct trans *tr)
+{
+	struct block *b = tr->b;
+
+	if (tr->cold_count == TRANS_MAX_COLD) {
+		tr->failed = true;
+		return;
+	}
+	b->returns[b->return_count].at = emit_pc(&tr->e);
+	tr->cold[tr->cold_count++] =
+		(struct cold){ .kind = COLD_RETURN,
+			       .nth = b->return_count++,
+			       .flags = tr->flags,
+			       .key = tr->key,
+			       .target = tr->next,
+			       .insn = (u8)tr->n };
+}
+
+/*
  * A call: @ret is the guest's return address, which is on its stack already.
  * It goes on the shadow stack as well, and the host's own CALL pushes where
  * to go on when the guest returns there: right behind, where the page's
- * address is got back from the return address (T0 then) and the block ends
- * like any other. @indirect: the target is in scratch[0].
+ * address is got back from the return address (T0 then) and the block goes on
+ * or ends like any other. @indirect: the target is in scratch[0].
  */
 void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 {
@@ -402,8 +425,21 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 	/* The guest has returned; flags are as they were left. */
 	emit_rm(e, true, OP_LEA, T1, T0, -tr->next);
 	emit_gs(e, true, OP_STORE, T1, GS(code_base));
+	if (tr->n + 1 < tr->insn_count)
+		return_here(tr);
 	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 8);
-	flow_exit(tr, tr->next, false);
+	if (tr->n + 1 == tr->insn_count)
+		flow_exit(tr, tr->next, false);
+}
+
+/* When the block is dropped this is where its calls return to. */
+void flow_cold_return(struct trans *tr, struct cold *c)
+{
+	tr->b->returns[c->nth].leave = emit_pc(&tr->e);
+	emit_rm(&tr->e, true, OP_LEA, X86_RSP, X86_RSP, 8);
+	trans_set_key(tr, c->key);
+	tr->flags = c->flags;
+	flow_exit(tr, c->target, false);
 }
 
 /* A taken branch to another page: apart from the block. */

@@ -65,6 +65,8 @@ static bool is_plain(struct trans *tr, const struct x86_insn *i)
 	case X86_C_NOP:
 	case X86_C_JCC:
 		return true;
+	case X86_C_PAUSE:
+		return !tr->g->smp;
 	case X86_C_PUSH:
 	case X86_C_POP:
 		return !(i->attr & IA_MEM);

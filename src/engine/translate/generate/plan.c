@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * plan.c - which instructions make up a block: up to the next jump, or the end
- * of the page, or what may change the mode; in windows also behind branches
- * that are rather not taken.
+ * of the page, or what may change the mode; in windows also behind calls, and
+ * branches that are rather not taken.
  */
 #include "base/fmt.h"
 #include "engine/translate/trans.h"
@@ -65,16 +65,29 @@ bool plan_ends_polled(const struct trans *tr, const struct x86_insn *i)
 
 /*
  * A branch ahead is rather not taken: what follows is part of the block, and
- * need not look for flags, deltas and interrupts anew. Only in windows, where
- * these stay as they are from one instruction to the next.
+ * need not look for flags, deltas and interrupts anew. And calls return: what
+ * follows them need not be jumped to, and needs no entries. Only in windows,
+ * where flags and deltas stay as they are from one instruction to the next.
  */
 static bool goes_on(struct trans *tr, const struct x86_insn *i)
 {
-	if (i->cls != X86_C_JCC || (s64)i->imm <= 0 || !tr->windowed ||
-	    tr->sides == BLOCK_MAX_SIDES)
+	if (!tr->windowed)
 		return false;
-	tr->sides++;
-	return true;
+	switch (i->cls) {
+	case X86_C_JCC:
+		if ((s64)i->imm <= 0 || tr->sides == BLOCK_MAX_SIDES)
+			return false;
+		tr->sides++;
+		return true;
+	case X86_C_CALL:
+	case X86_C_CALL_IND:
+		if (tr->calls == BLOCK_MAX_CALLS)
+			return false;
+		tr->calls++;
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool ends_block(const struct trans *tr, const struct x86_insn *i)

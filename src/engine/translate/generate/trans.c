@@ -62,6 +62,7 @@ static void emit_block(struct trans *tr, enum plan_stop stop)
 		tr->next = tr->at + tr->i->len;
 		if (homes_end_before(tr))
 			homes_out(tr);
+		stack_settle_before(tr);
 		insn_meta_add(tr, off);
 		tr->keep_delta = tr->keep_delta0 = false;
 		insn_emit(tr);
@@ -80,6 +81,7 @@ static void emit_block(struct trans *tr, enum plan_stop stop)
 	tr->b->guest_bytes = (u16)off;
 	tr->b->insn_count = (u16)(tr->n < tr->insn_count ? tr->n + 1 : tr->n);
 	if (!tr->ended) {
+		stack_settle(tr);
 		homes_out(tr);
 		if (stop == PLAN_CROSSES && tr->n == tr->insn_count) {
 			/* What follows is never chained to. */
@@ -93,6 +95,7 @@ static void emit_block(struct trans *tr, enum plan_stop stop)
 	BUG_ON(emit_full(&tr->e));
 	tr->b->host_bytes = (u32)(emit_pc(&tr->e) - tr->b->host);
 	emit_to(tr, &tr->seg->cold);
+	entry_emit_apart(tr);
 	cold_emit(tr);
 	if (!cold_exits_finish(tr)) {
 		tr->failed = true;
@@ -175,8 +178,10 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->i = NULL;
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
 	tr->too_long = tr->x87_page_noted = false;
-	tr->cold_count = tr->meta_count = tr->insn_count = tr->sides = 0;
+	tr->cold_count = tr->meta_count = tr->insn_count = 0;
+	tr->sides = tr->calls = 0;
 	tr->exit_count = 0;
+	tr->owed = 0;
 }
 
 struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
@@ -188,6 +193,9 @@ struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
 
 	trans_init(tr, t, gpa, va, key, &t->e->seg[t->e->current]);
 	stop = plan_block(tr, gpa2);
+	/* When crosses() looked it was another, shorter one. */
+	if (!tr->insn_count)
+		return NULL;
 	tr->b = block_new(tr, gpa2);
 	if (!tr->b)
 		goto no_memory;
