@@ -38,11 +38,16 @@ static void count_pieces(struct tcpu *t, struct space *sp, int n)
  * ours again. Of a whole window the host can do this with no mapping left. */
 static void space_clear(struct tcpu *t, struct space *sp)
 {
-	for (unsigned i = 0; i < sp->slot_count; i++)
-		if (host_window_unmap(sp->slots[i].host, WINDOW_BYTES))
-			vm_kill(t->e->vm, "the host refuses to change memory "
-				       "mappings (is vm.max_map_count too "
-				       "low?)");
+	for (unsigned i = 0; i < sp->slot_count; i++) {
+		int rc = host_window_unmap(sp->slots[i].host, WINDOW_BYTES);
+
+		if (rc)
+			vm_kill(t->e->vm,
+				"the host refuses to change memory "
+				"mappings (error %d; is "
+				"vm.max_map_count too low?)",
+				-rc);
+	}
 	sp->map_count = 0;
 	count_pieces(t, sp, -(int)sp->pieces);
 }
@@ -351,8 +356,7 @@ static bool fault_va(struct tcpu *t, const struct host_fault *h, u8 right,
 
 /* Shows at @va what @w says of it. */
 static enum window_answer show(struct tcpu *t, u8 right, gva_t va,
-			       const struct x86_walk *w, bool write,
-			       u64 *delta)
+			       const struct x86_walk *w, bool write, u64 *delta)
 {
 	struct space *sp;
 	struct map *m;
