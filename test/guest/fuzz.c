@@ -6,6 +6,10 @@
  * does to the guest may well end in a triple fault, or in a write to the exit
  * port, which is its right.
  *
+ * Where there are more processors all of them run random code in each round,
+ * in one sandbox: the first one's run is the round, the others run again and
+ * again until it has ended.
+ *
  * Command line: seed=N (1), seconds=N (5), first=N (round, 0), rounds=N (no
  * limit), ring0=N (0: never), breaks=1 (breakpoints in the sandbox), verbose=1.
  * A round depends on seed and number alone, so first= and rounds= repeat one.
@@ -14,24 +18,53 @@
 #include "lib/irq.h"
 #include "lib/machine.h"
 #include "lib/pages.h"
+#include "lib/percpu.h"
+#ifdef __x86_64__
+#include "lib/smp.h"
+#endif
 
 #define V_WATCHDOG 0x50
+
+/* What each processor has of its own. */
+static struct fuzzer {
+	u32 random_state[2];
+	/* Time is up for this run by the APIC's timer, or NMI where IF is off. */
+	volatile bool running;
+	int ring;
+	unsigned steps_left; /* single steps, then enough */
+	unsigned skips_left; /* after a fault a little further on, while it lasts */
+	ulong skips_made;
+} fuzzers[CPUS_MAX];
+
+static struct fuzzer *mine(void)
+{
+	return &fuzzers[this_cpu()->index];
+}
 
 /* Below 4 GiB for compatibility mode, and nobody else's. */
 #define SANDBOX 0x80000000ul
 #define CODE_PAGES 4
 #define DATA_PAGES 8
 
-static u32 random_state[2];
-
 static u32 random_number(void)
 {
 	/* xorshift64*, without the multiplication of 64 bits. */
-	u32 t = random_state[0] ^ random_state[0] << 11;
+	u32 *state = mine()->random_state;
+	u32 t = state[0] ^ state[0] << 11;
 
-	random_state[0] = random_state[1];
-	random_state[1] ^= random_state[1] >> 19 ^ t ^ t >> 8;
-	return random_state[1] * 0x9e3779b1;
+	state[0] = state[1];
+	state[1] ^= state[1] >> 19 ^ t ^ t >> 8;
+	return state[1] * 0x9e3779b1;
+}
+
+static void random_begin(ulong seed, ulong n)
+{
+	u32 *state = mine()->random_state;
+
+	state[0] = seed * 0x85ebca6b + n + (this_cpu()->index << 20);
+	state[1] = n * 0xc2b2ae35 + 1;
+	for (unsigned i = 0; i < 4; i++)
+		random_number();
 }
 
 static u32 below(u32 n)
@@ -299,47 +332,46 @@ static void arm_breakpoints(void)
 	write_dr7(dr7);
 }
 
-/* Time is up for this round: by the APIC's timer, or by NMI where IF is off. */
-static volatile bool running;
-static int round_ring;
+static unsigned processors = 1;
 
 static bool watchdog(struct regs *r)
 {
+	struct fuzzer *f = mine();
+
 	if (r->vector == V_WATCHDOG)
 		apic_eoi();
+	/* The PIT's NMI comes to the first processor only. */
+	else if (processors > 1 && this_cpu()->index == 0)
+		apic_ipi(0, ICR_NMI | ICR_OTHERS);
 	/* Between the trap that ended the round and our noticing it? */
-	if (round_ring == 3 && !(r->cs & 3))
+	if (f->ring == 3 && !(r->cs & 3))
 		return true;
-	return !running;
+	return !f->running;
 }
 
 static void watchdog_off(void)
 {
-	running = false;
-	ioapic_route(2, LVT_MASKED);
+	mine()->running = false;
 	apic_write(APIC_TIMER_INITIAL, 0);
 }
 
-/* A few single steps, then enough. */
-static unsigned steps_left;
-
 static bool step(struct regs *r)
 {
+	struct fuzzer *f = mine();
+
 	write_dr6(0xffff0ff0);
 	r->rflags |= FL_RF;
-	return steps_left && steps_left--;
+	return f->steps_left && f->steps_left--;
 }
-
-/* After a fault, a little further on, while it lasts. */
-static unsigned skips_left;
-static ulong skips_made;
 
 static bool skip_ahead(struct regs *r)
 {
-	if (!skips_left || r->rip - code_va >= CODE_PAGES * PAGE)
+	struct fuzzer *f = mine();
+
+	if (!f->skips_left || r->rip - code_va >= CODE_PAGES * PAGE)
 		return false;
-	skips_left--;
-	skips_made++;
+	f->skips_left--;
+	f->skips_made++;
 	r->rip += 1 + below(6);
 	/* Pointers that have gone astray come back now and then. */
 	if (below(4) == 0)
@@ -374,27 +406,143 @@ static void restore_syscall(void)
 }
 #endif
 
-/* Everything that ring 0 may have turned over. */
+/* Everything that ring 0 may have turned over, on this processor. */
 static void restore(void)
 {
 	write_dr7(0x400);
 	control_reset();
 	restore_syscall();
 	enter_sandbox();
-	tables_reset();
+#ifdef __x86_64__
+	if (this_cpu()->index)
+		tables_load_ap();
+	else
+#endif
+		tables_reset();
 	trap_handle(V_WATCHDOG, watchdog);
 	trap_handle(V_NMI, watchdog);
 	trap_handle(V_DB, step);
 	for (unsigned v = 0; v < 32; v++)
 		if (v != V_DB && v != V_NMI && v != V_DF && v != V_MC)
 			trap_handle(v, skip_ahead);
-	/* The PIT's pin 2, as NMI, every 50 ms, for the first may come before the
-	 * round has begun; the APIC's timer sooner. */
-	ioapic_route(2, 4 << 8);
-	pit_start(2, 59659);
 	apic_write(APIC_EOI, 0);
+}
+
+/* The PIT's pin 2, as NMI, every 50 ms, for the first may come before the
+ * round has begun; the APIC's timer sooner. */
+static void watchdog_on(void)
+{
+	if (this_cpu()->index == 0) {
+		ioapic_route(2, 4 << 8);
+		pit_start(2, 59659);
+	}
 	apic_timer(V_WATCHDOG, DIVIDE_1, 3000000);
 }
+
+/* One run of whatever is in the sandbox. */
+static void run_once(struct regs *r, ulong ring0, bool breaks, bool verbose,
+		     ulong n)
+{
+	struct fuzzer *f = mine();
+
+	f->ring = ring0 && below(ring0) == 0 ? 0 : 3;
+	make_registers(r, f->ring);
+	f->steps_left = below(64);
+	f->skips_left = below(200);
+	restore();
+	watchdog_on();
+#ifdef __x86_64__
+	/* Null segments end most of compatibility mode's rounds. */
+	if (below(8))
+		asm volatile("mov %0, %%ds; mov %0, %%es"
+			     :: "r"(SEL_USER_DATA));
+#endif
+	if (verbose) {
+		print("# round %lu ring %d at %x:%lx:", n, f->ring,
+		      (unsigned)r->cs, r->rip);
+		for (unsigned i = 0; i < 24; i++)
+			print(" %02x", ((u8 *)code_pa)[r->rip - code_va + i]);
+		print("\n");
+	}
+	if (breaks)
+		arm_breakpoints();
+	f->running = true;
+	run(r);
+	write_dr7(0x400);
+	watchdog_off();
+	if (verbose)
+		trap_print(r);
+}
+
+#ifdef __x86_64__
+/* The other processors, while the first one's run lasts. */
+static struct {
+	ulong seed, n, ring0;
+	bool breaks;
+	volatile bool over;
+} others;
+
+static volatile ulong other_runs;
+
+static void run_others(ulong arg)
+{
+	struct regs r;
+
+	random_begin(others.seed, others.n);
+	do {
+		run_once(&r, others.ring0, others.breaks, false, 0);
+		ATOMIC_ADD(&other_runs, 1);
+	} while (!others.over);
+	restore();
+	write_cr3((ulong)root);
+}
+
+static void begin_others(ulong seed, ulong n, ulong ring0, bool breaks)
+{
+	others.seed = seed;
+	others.n = n;
+	others.ring0 = ring0;
+	others.breaks = breaks;
+	others.over = false;
+	for (unsigned i = 1; i < processors; i++)
+		cpu_begin(i, run_others, 0);
+}
+
+static void end_others(void)
+{
+	others.over = true;
+	for (unsigned i = 1; i < processors; i++)
+		cpu_wait(i);
+}
+
+/* The NMI comes whether they are at work or not. */
+static void be_ready(ulong arg)
+{
+	trap_handle(V_NMI, watchdog);
+}
+
+static void find_others(void)
+{
+	if (smp_count() == 1 || !smp_start(2))
+		return;
+	on_all(be_ready, 0);
+	processors = smp_cpus;
+}
+#else
+static const ulong other_runs;
+
+static void begin_others(ulong seed, ulong n, ulong ring0, bool breaks)
+{
+}
+
+static void end_others(void)
+{
+}
+
+static void find_others(void)
+{
+}
+#endif
 
 static unsigned cmos_second(void)
 {
@@ -413,60 +561,37 @@ static void fuzz(void)
 	bool verbose = cmdline_number("verbose", 0);
 	unsigned counts[33] = { 0 };
 	unsigned last = cmos_second();
-	ulong n;
+	ulong n, skips = 0;
 
+	find_others();
 	with_ports = ring0;
 	if (ring0)
 		print("# any end is legitimate\n");
 	for (n = first; n - first < rounds && seconds; n++) {
 		struct regs r;
-		int ring;
 
 		if (cmos_second() != last) {
 			last = cmos_second();
 			seconds--;
 		}
-		random_state[0] = seed * 0x85ebca6b + n;
-		random_state[1] = n * 0xc2b2ae35 + 1;
-		for (unsigned i = 0; i < 4; i++)
-			random_number();
+		random_begin(seed, n);
 		control_reset();
 		pages_reset();
 		build_sandbox();
 		make_code();
 		make_data();
-		round_ring = ring = ring0 && below(ring0) == 0 ? 0 : 3;
-		make_registers(&r, ring);
-		steps_left = below(64);
-		skips_left = below(200);
-		restore();
-#ifdef __x86_64__
-		/* Null segments end most of compatibility mode's rounds. */
-		if (below(8))
-			asm volatile("mov %0, %%ds; mov %0, %%es"
-				     :: "r"(SEL_USER_DATA));
-#endif
-		if (verbose) {
-			print("# round %lu ring %d at %x:%lx:", n, ring,
-			      (unsigned)r.cs, r.rip);
-			for (unsigned i = 0; i < 24; i++)
-				print(" %02x", ((u8 *)code_pa)[r.rip - code_va +
-							       i]);
-			print("\n");
-		}
-		if (breaks)
-			arm_breakpoints();
-		running = true;
-		run(&r);
-		write_dr7(0x400);
-		watchdog_off();
-		if (verbose)
-			trap_print(&r);
+		begin_others(seed, n, ring0, breaks);
+		run_once(&r, ring0, breaks, verbose, n);
+		end_others();
 		counts[r.vector < 32 ? r.vector : 32]++;
 	}
 	restore();
 	watchdog_off();
-	print("# %lu rounds, %lu faults skipped;", n - first, skips_made);
+	ioapic_route(2, LVT_MASKED);
+	for (unsigned i = 0; i < processors; i++)
+		skips += fuzzers[i].skips_made;
+	print("# %lu rounds, %lu runs by others, %lu faults skipped;",
+	      n - first, other_runs, skips);
 	for (unsigned i = 0; i < 33; i++)
 		if (counts[i])
 			print(" %s%u:%u", i == 32 ? ">=" : "", i, counts[i]);

@@ -406,6 +406,56 @@ static void in_turn(void)
 	}
 }
 
+/*
+ * Code in the unused half of a page table, and a call by way of that table to
+ * where nobody has been: the walk writes A beside code. All at once.
+ */
+static volatile u8 *table_of(ulong va)
+{
+	return (u8 *)((ulong)pt_entry(va, 1) & -PAGE);
+}
+
+static void call_by_table(ulong ring)
+{
+	ulong at = LAB + (this_cpu()->index + 1) * 0x200000ul;
+	volatile u8 *table = table_of(at), *caller = (u8 *)at + 0x40;
+	struct regs r;
+
+	table[0x800] = 0xcd;
+	table[0x801] = V_STOP;
+	CHECK_STOP(run_code((void *)(table + 0x800), 0));
+	/* CALL the next page; STOP */
+	caller[0] = 0xe8;
+	*(volatile u32 *)(caller + 1) = PAGE - 0x45;
+	caller[5] = 0xcd;
+	caller[6] = V_STOP;
+	regs_init(&r, NULL, ring);
+	r.rip = (ulong)caller;
+	run(&r);
+	CHECK_STOP(r);
+	CHECK_EQ(r.rax, 0x123);
+	CHECK(*pt_entry(at + PAGE, 1) & PTE_A);
+	CHECK_STOP(run_code((void *)(table + 0x800), 0));
+}
+
+static void beside_tables(void)
+{
+	if (!smp_start(2))
+		return;
+	for (ulong ring = 0; ring <= 3; ring += 3) {
+		for (unsigned i = 0; i < smp_cpus; i++) {
+			ulong at = LAB + (i + 1) * 0x200000ul;
+			ulong pa = pages_alloc(2);
+
+			map(at, pa, PTE_ALL);
+			map(at + PAGE, pa + PAGE, PTE_ALL);
+			write_function((u8 *)pa + PAGE, 0x123, 0);
+		}
+		on_all(flush, 0);
+		on_all(call_by_table, ring);
+	}
+}
+
 /* QEMU drops translations, then stores: others translate in between. */
 #define QEMU_RACE "stale code stays: SDM 3A 8.1.3"
 
@@ -507,5 +557,6 @@ const struct test tests[] = {
 	{ "all write and run on one page", one_page },
 	{ "just in time, for all", just_in_time },
 	{ "written in turn", in_turn },
+	{ "beside page tables", beside_tables },
 	{ NULL },
 };

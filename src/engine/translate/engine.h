@@ -285,9 +285,11 @@ bool tlb_protect(struct tcpu *t, gpa_t gpa);
  * Returns 0; 1: no RAM there, *@gpa is the device's; or -1 and a fault. */
 int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	     gpa_t *gpa, struct x86_fault *f);
-/* Physical address of the code at @va, or -1 and a fault. */
+/* Physical address of the code at @va, or -1 and a fault. Without the lock: the
+ * walk may write beside translated code. */
 int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f);
-/* The same as the tables say it now, without any effect; false: not so. */
+/* The same where the processor has been already, for a guess: changes nothing,
+ * and may be called with the lock. */
 bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa);
 
 void tlb_drop_local(struct tcpu *t);

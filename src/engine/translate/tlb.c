@@ -308,26 +308,6 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	return 0;
 }
 
-static void *phys_peek(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-
-	return gmem_hva(&t->e->vm->mem, gpa, 8);
-}
-
-bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
-{
-	unsigned acc = X86_ACC_FETCH |
-		       (t->key & KEY_USER ? X86_ACC_USER : 0);
-	struct x86_walk w;
-
-	if (!x86_is_canonical(va) ||
-	    !x86_walk_peek(&t->v.x86, va, acc, false, phys_peek, t, &w))
-		return false;
-	*gpa = w.gpa;
-	return true;
-}
-
 /* A user's; of the kernel's, kcode.c knows. */
 static void note_large_code(struct tcpu *t, gva_t va, u64 bytes)
 {
@@ -368,4 +348,31 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 		t->itlb_local[(it - t->itlb) / 64] |= BIT64((it - t->itlb) % 64);
 	*gpa = w.gpa;
 	return 0;
+}
+
+static void *phys_word_to_read(void *ctx, gpa_t gpa)
+{
+	struct tcpu *t = ctx;
+
+	return gmem_hva(&t->e->vm->mem, gpa, 8);
+}
+
+bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
+{
+	const struct itlb_entry *it =
+		&t->itlb[(va >> PAGE_SHIFT) % ITLB_ENTRIES];
+	bool user = t->key & KEY_USER;
+	struct x86_walk w;
+
+	if (it->va == (va & PAGE_MASK) && it->user == user) {
+		*gpa = it->gpa | (va & ~PAGE_MASK);
+		return true;
+	}
+	if (((t->v.x86.efer & EFER_LMA) && !x86_is_canonical(va)) ||
+	    !x86_walk_peek(&t->v.x86, va,
+			   X86_ACC_FETCH | (user ? X86_ACC_USER : 0), false,
+			   phys_word_to_read, t, &w))
+		return false;
+	*gpa = w.gpa;
+	return true;
 }

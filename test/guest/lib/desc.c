@@ -34,16 +34,20 @@ u16 gdt_set_system(unsigned selector, ulong base, u32 limit, unsigned access)
 void idt_set(unsigned vector, const void *fn, unsigned access, unsigned ist)
 {
 	ulong at = (ulong)fn;
-
-	memset(&idt[vector], 0, sizeof(idt[vector]));
-	idt[vector].offset_low = at;
-	idt[vector].selector = SEL_CODE;
-	idt[vector].access = access;
-	idt[vector].offset_mid = at >> 16;
+	struct gate g = {
+		.offset_low = at,
+		.selector = SEL_CODE,
+		.access = access,
+		.offset_mid = at >> 16,
 #ifdef __x86_64__
-	idt[vector].ist = ist;
-	idt[vector].offset_high = at >> 32;
+		.ist = ist,
+		.offset_high = at >> 32,
 #endif
+	};
+
+	/* Never half a gate that was good: other processors use it. */
+	if (memcmp(&idt[vector], &g, sizeof(g)))
+		idt[vector] = g;
 }
 
 static void load(const u64 *g, unsigned bytes)
@@ -85,20 +89,25 @@ static void make_stacks(struct tss *t, struct cpu *c)
 #endif
 }
 
-void tables_reset(void)
+static void make_segments(u64 *g)
 {
 	unsigned code = SEG_G | (sizeof(ulong) == 8 ? SEG_L : SEG_D);
 
-	memset(gdt, 0, sizeof(gdt));
-	gdt_set(SEL_CODE32, desc(0, 0xfffff, ACC_CODE, SEG_G | SEG_D));
-	gdt_set(SEL_CODE, desc(0, 0xfffff, ACC_CODE, code));
-	gdt_set(SEL_DATA, desc(0, 0xfffff, ACC_DATA, SEG_G | SEG_D));
-	gdt_set(SEL_USER32 & ~3,
-		desc(0, 0xfffff, ACC_CODE | DPL(3), SEG_G | SEG_D));
-	gdt_set(SEL_USER_DATA & ~3,
-		desc(0, 0xfffff, ACC_DATA | DPL(3), SEG_G | SEG_D));
-	gdt_set(SEL_USER & ~3, desc(0, 0xfffff, ACC_CODE | DPL(3), code));
+	g[0] = 0;
+	g[SEL_CODE32 / 8] = desc(0, 0xfffff, ACC_CODE, SEG_G | SEG_D);
+	g[SEL_CODE / 8] = desc(0, 0xfffff, ACC_CODE, code);
+	g[SEL_DATA / 8] = desc(0, 0xfffff, ACC_DATA, SEG_G | SEG_D);
+	g[SEL_USER32 / 8] =
+		desc(0, 0xfffff, ACC_CODE | DPL(3), SEG_G | SEG_D);
+	g[SEL_USER_DATA / 8] =
+		desc(0, 0xfffff, ACC_DATA | DPL(3), SEG_G | SEG_D);
+	g[SEL_USER / 8] = desc(0, 0xfffff, ACC_CODE | DPL(3), code);
+}
 
+void tables_reset(void)
+{
+	memset(gdt, 0, sizeof(gdt));
+	make_segments(gdt);
 	memset(&tss, 0, sizeof(tss));
 	memset(tss.iomap, 0xff, sizeof(tss.iomap));
 	tss.iomap_base = offsetof(struct tss, iomap);
@@ -127,7 +136,7 @@ void tables_load_ap(void)
 	u64 d = desc((ulong)t, sizeof(c->tss) - 1, ACC_TSS, 0);
 
 	_Static_assert(sizeof(c->tss) == offsetof(struct tss, iomap), "");
-	memcpy(c->gdt, gdt, sizeof(c->gdt));
+	make_segments(c->gdt);
 	memset(c->tss, 0, sizeof(c->tss));
 	t->iomap_base = sizeof(c->tss);
 	make_stacks(t, c);

@@ -333,12 +333,12 @@ void flow_cold_ret(struct trans *tr, struct cold *c)
  */
 static bool drops_return(struct trans *tr, s32 target)
 {
-	gva_t va = tr->code_base + (u64)(s64)target;
 	u64 code = 0;
 	gpa_t gpa;
 
-	if (!in_long_code(tr) || (va & ~PAGE_MASK) > PAGE_SIZE - 5 ||
-	    !tlb_peek_code(tr->t, va, &gpa) ||
+	if (!in_long_code(tr) ||
+	    !tlb_peek_code(tr->t, tr->code_base + (u64)(s64)target, &gpa) ||
+	    (gpa & ~PAGE_MASK) > PAGE_SIZE - 5 ||
 	    !gmem_read(&tr->g->vm->mem, gpa, &code, 5))
 		return false;
 	return code == 0x0824648d48 || /* lea 8(%rsp), %rsp */
