@@ -20,6 +20,9 @@
  *     Device (RTC_) { PNP0B00, ports, irq }
  *   }
  *
+ * Processors are not described: the MADT names them, and there is no more to
+ * say of them.
+ *
  * The PIIX PIRQ routers are shown as hard-wired (no link devices): they come
  * up routed to PC_PIRQ_IRQ and no one gains by moving them.
  *

@@ -49,8 +49,10 @@ struct engine_ops {
 	/*
 	 * Executes until there is something that the engine does not do
 	 * itself: delivers interrupts and NMIs by v->intr, does port I/O,
-	 * MMIO and MSRs by vm_*(). On return v->x86 is precise. Only on the
-	 * vCPU's own thread.
+	 * MMIO, MSRs and hypercalls by vm_*(), tells vm_tsc_changed() and
+	 * vcpu_pause(), and does VCPU_REQ_FLUSH before anything else. On
+	 * return v->x86 is precise. Only on the vCPU's own thread. Between
+	 * two calls v->x86.activity may change without state_changed().
 	 */
 	enum vm_exit (*run)(struct vcpu *v);
 	/* Makes run() look at v->request soon. Sticky; async-signal-safe. */

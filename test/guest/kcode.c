@@ -80,7 +80,7 @@ static void by_invpcid(void)
 {
 	u64 d[2] = { 0, 0 };
 
-	asm volatile("invpcid %0, %1" :: "m"(d), "r"(2ul) : "memory");
+	asm volatile("invpcid %0, %1" ::"m"(d), "r"(2ul) : "memory");
 }
 
 static const struct {

@@ -28,7 +28,7 @@ static u32 read32(ulong va)
 
 static void write32(ulong va, u32 v)
 {
-	asm volatile("movl %1, (%0)" :: "r"(va), "r"(v) : "memory");
+	asm volatile("movl %1, (%0)" ::"r"(va), "r"(v) : "memory");
 }
 
 static ulong page_of(u32 v)
@@ -213,8 +213,8 @@ static void upper_half(void)
 		ulong pdpt = pages_alloc(1), pd = pages_alloc(1);
 		ulong pt = pages_alloc(1);
 
-		((volatile u64 *)spaces[n])[UPPER >> 39 & 511] = pdpt | PTE_P |
-								 PTE_W;
+		((volatile u64 *)spaces[n])[UPPER >> 39 & 511] =
+			pdpt | PTE_P | PTE_W;
 		((volatile u64 *)pdpt)[UPPER >> 30 & 511] = pd | PTE_P | PTE_W;
 		((volatile u64 *)pd)[UPPER >> 21 & 511] = pt | PTE_P | PTE_W;
 		leaf[n] = pt + (UPPER >> 12 & 511) * 8;
@@ -302,9 +302,11 @@ static void invlpg_current(void)
 
 static void invpcid(ulong type, u64 pcid, u64 va)
 {
-	struct { u64 pcid, va; } d = { pcid, va };
+	struct {
+		u64 pcid, va;
+	} d = { pcid, va };
 
-	asm volatile("invpcid %0, %1" :: "m"(d), "r"(type) : "memory");
+	asm volatile("invpcid %0, %1" ::"m"(d), "r"(type) : "memory");
 }
 
 static bool prepare_invpcid(void)

@@ -85,6 +85,20 @@ CODE(c_word, "xor %eax, %eax\n"
 	     "movl $0x66056605, " AT("1f", "c_word") "\n"
 	     "1: nop\n nop\n nop\n nop\n nop\n nop\n" STOP);
 
+/* What follows a call changes before it returns, in the callee or below. */
+CODE(c_return, "xor %eax, %eax\n call 2f\n 1: mov $0x11, %al\n" STOP
+	       "2: movb $0x77, " AT("1b + 1", "c_return") "\n ret\n");
+CODE(c_return_twice, "xor %eax, %eax\n call 2f\n 1: mov $0x11, %al\n" STOP
+		     "2: call 3f\n ret\n"
+		     "3: movb $0x77, " AT("1b + 1", "c_return_twice")
+		     "\n ret\n");
+
+static void before_return(void)
+{
+	EXPECT(c_return, 0, 0x77);
+	EXPECT(c_return_twice, 0, 0x77);
+}
+
 static void next_instruction(void)
 {
 	EXPECT(c_next, 0, 0x77);
@@ -99,8 +113,10 @@ static void after_jump(void)
 
 static void after_serialize(void)
 {
-	if (!(cpuid_sub(7, 0).d & BIT(14)))
-		skip("this processor has no SERIALIZE");
+	if (!(cpuid_sub(7, 0).d & BIT(14))) {
+		skip("no SERIALIZE");
+		return;
+	}
 	EXPECT(c_next_serialize, 0, 0x77);
 }
 
@@ -352,6 +368,7 @@ static void overlapping(void)
 const struct test tests[] = {
 	{ "the next instruction", next_instruction },
 	{ "after a jump", after_jump },
+	{ "what follows a call, before it returns", before_return },
 	{ "after SERIALIZE", after_serialize },
 	{ "changed length", changed_length },
 	{ "loops", loops },

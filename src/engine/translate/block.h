@@ -55,6 +55,7 @@ struct insn_meta {
 	bool swapped; /* registers are as the block's .swap says */
 	u8 delta; /* META_PLAIN: the host register with the delta */
 	u8 reach; /* META_*, see trans.h */
+	s16 owed; /* RSP is so much more than the host register says */
 	bool flags_saved; /* at its native instruction, flags_ax is good */
 	bool waits_for_x87; /* a pending #MF goes before faults of its operand */
 	u32 host; /* offset of its first host byte in the block */

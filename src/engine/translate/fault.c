@@ -210,7 +210,7 @@ static void take_state(struct tcpu *t, const struct block *b,
 		if (r != X86_RSP && (r < X86_R9 || r > X86_R11) &&
 		    !(m->swapped && is_swapped(b, r)))
 			s->gpr[r] = h->gpr[r];
-	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP];
+	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP] + (u64)(s64)m->owed;
 	for (unsigned k = 0; m->swapped && k < b->swap_count; k++)
 		s->gpr[b->swap[k].guest] = h->gpr[b->swap[k].host];
 	take_string(t, m->reach, h);

@@ -18,6 +18,7 @@
 
 #define TRANS_MAX_COLD 128
 #define NO_DELTA 0xff
+#define RIP_DELTA 0x80 /* of code_base, which no register is */
 #define NO_HOME 0xff
 
 /* Code that is seldom run, put behind the block. */
@@ -73,6 +74,7 @@ struct trans {
 	u8 delta_reg, delta0_reg;
 	bool keep_delta, keep_delta0; /* the instruction leaves T1, T0 alone */
 	s64 drift;
+	s32 owed; /* to RSP by PUSH and POP: see stack.c */
 	u8 home[16]; /* host registers of the guest's, or NO_HOME: memory */
 	bool swapped; /* ... other than usual: see homes.c */
 
@@ -239,6 +241,10 @@ void stack_pop(struct trans *tr);
 void stack_call(struct trans *tr);
 void stack_ret(struct trans *tr);
 void stack_leave(struct trans *tr);
+/* Before the current instruction, and at the end: RSP is what it is to be,
+ * unless the instruction can do without. */
+void stack_settle_before(struct trans *tr);
+void stack_settle(struct trans *tr);
 /* Pushes scratch[0]. */
 void stack_push_scratch(struct trans *tr, unsigned bytes);
 void stack_pushf(struct trans *tr);

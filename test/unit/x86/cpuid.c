@@ -92,8 +92,8 @@ static const struct allowed allowed_tab[] = {
 	{ 7, 0, 'b', "0 1 3 5 7 8 9 10 18 19 20 23 24 29" },
 	/* umip gfni vaes vpclmulqdq rdpid */
 	{ 7, 0, 'c', "2 8 9 10 22" },
-	/* fsrm arch-capabilities (Intel) */
-	{ 7, 0, 'd', "4 29" },
+	/* fsrm serialize arch-capabilities (Intel) */
+	{ 7, 0, 'd', "4 14 29" },
 	{ 7, 0, 'a', "" },
 	{ 7, 1, 'a', "" },
 	{ 7, 1, 'd', "" },

@@ -56,6 +56,7 @@ struct insn_meta *insn_meta_add(struct trans *tr, unsigned guest)
 	m->reach = META_PLAIN;
 	m->swapped = tr->swapped;
 	m->delta = T1;
+	m->owed = (s16)tr->owed;
 	return m;
 }
 
@@ -279,12 +280,11 @@ void insn_emit(struct trans *tr)
 	case X86_C_COPY:
 		do_copy(tr);
 		return;
-	case X86_C_PAUSE:
-		if (tr->g->smp)
-			break;
-		/* Who is alone waits for nobody. */
-		/* fall through */
 	case X86_C_NOP:
+	case X86_C_PAUSE:
+		/* Who is alone waits for nobody. */
+		if (i->cls == X86_C_PAUSE && tr->g->smp)
+			break;
 		tr->keep_delta = tr->keep_delta0 = true;
 		return;
 	case X86_C_JMP:

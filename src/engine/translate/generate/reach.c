@@ -108,6 +108,21 @@ static void at_t0(struct trans *tr, s32 disp)
 	tr->mem = (struct operand){ .base = T0, .index = T1, .disp = disp };
 }
 
+/*
+ * At code_base + @disp. All of the block that is not behind a call has the same
+ * code_base, so its delta serves until T1 is needed, as that of a register
+ * which nobody writes; a call keeps none.
+ */
+static void at_rip(struct trans *tr, s32 disp)
+{
+	emit_gs(&tr->e, true, OP_MOV, T0, GS(code_base));
+	if (tr->delta_reg != RIP_DELTA)
+		reach_delta(tr, T0, T1);
+	tr->delta_reg = RIP_DELTA;
+	tr->delta0_reg = NO_DELTA;
+	tr->mem = (struct operand){ .base = T0, .index = T1, .disp = disp };
+}
+
 static void in_segment(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
@@ -137,8 +152,7 @@ static void in_flat(struct trans *tr)
 		s64 off = (s64)tr->next + i->disp;
 
 		if (off == (s32)off) {
-			emit_gs(&tr->e, true, OP_MOV, T0, GS(code_base));
-			at_t0(tr, (s32)off);
+			at_rip(tr, (s32)off);
 			return;
 		}
 	} else if (plain && i->base != X86_BASE_NONE) {
@@ -175,6 +189,8 @@ void reach_operand(struct trans *tr)
 
 void reach_stack(struct trans *tr, unsigned from, s32 disp)
 {
+	if (from == HOST_GUEST_RSP)
+		disp += tr->owed;
 	at_register(tr, from, disp);
 }
 
@@ -208,7 +224,7 @@ static bool moves_rsp(const struct x86_insn *i, s64 *n)
 	return true;
 }
 
-/* Does the instruction change host register @d? */
+/* Does the instruction change host register @d? RIP_DELTA is none. */
 static bool changes(const struct trans *tr, const struct x86_insn *i,
 		    unsigned d)
 {

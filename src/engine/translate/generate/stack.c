@@ -2,7 +2,10 @@
 /*
  * stack.c - the instructions that use the stack: PUSH, POP, CALL, RET, LEAVE.
  *
- * RSP changes after the access has passed its check, never before.
+ * RSP changes after the access has passed its check, never before. In windows
+ * it changes once for a run of PUSHes and POPs: what they have moved it by is
+ * "owed", part of the displacement of those that follow, and settled before
+ * anything that might look at RSP. A fault adds it (insn_meta.owed).
  *
  * The shadow stack: each CALL leaves two words on RSP's stack, the
  * guest's return address and, pushed by the host's own CALL, where the
@@ -11,11 +14,75 @@
  */
 #include "engine/translate/trans.h"
 
+void stack_settle(struct trans *tr)
+{
+	s32 n = tr->owed;
+
+	if (!n)
+		return;
+	tr->owed = 0;
+	emit_lea(&tr->e, true, HOST_GUEST_RSP, HOST_GUEST_RSP, 0xff, 0, n);
+	reach_moved_rsp(tr, n);
+}
+
+static bool names_rsp(const struct x86_insn *i)
+{
+	bool mem = i->attr & IA_MEM;
+
+	return i->reg == X86_RSP || (!mem && i->rm == X86_RSP) ||
+	       i->vvvv == X86_RSP ||
+	       (mem && (i->base == X86_RSP || i->index == X86_RSP));
+}
+
+/* Can the instruction be run with RSP's register not up to date? It must not
+ * read or write it, other than as PUSH and POP do, nor call C. */
+static bool may_owe(const struct trans *tr, const struct x86_insn *i)
+{
+	u32 fpu = IA_X87 | IA_MMX | IA_SSE | IA_AVX;
+
+	if (!tr->windowed || names_rsp(i) ||
+	    ((tr->key & KEY_NOFPU) && (i->attr & fpu)))
+		return false;
+	switch (i->cls) {
+	case X86_C_PUSH:
+	case X86_C_POP:
+		return !(i->attr & IA_MEM);
+	case X86_C_NOP:
+		return true;
+	case X86_C_COPY:
+		return !((i->impl_read | i->impl_write) & BIT(X86_RSP)) &&
+		       (!insn_touches_memory(i) || reach_can(tr));
+	default:
+		return false;
+	}
+}
+
+/* RET and calls settle it together with what they do to RSP themselves. */
+static bool settles_itself(const struct trans *tr, const struct x86_insn *i)
+{
+	if (!tr->windowed)
+		return false;
+	return i->cls == X86_C_RET ||
+	       (i->cls == X86_C_CALL && !(i->attr & IA_MEM));
+}
+
+void stack_settle_before(struct trans *tr)
+{
+	if (!may_owe(tr, tr->i) && !settles_itself(tr, tr->i))
+		stack_settle(tr);
+}
+
 static void stack_set(struct trans *tr, unsigned from, s32 delta)
 {
 	struct emit *e = &tr->e;
 	unsigned w = access_stack_bytes(tr);
 
+	if (tr->windowed && from == HOST_GUEST_RSP) {
+		tr->owed += delta;
+		if (!may_owe(tr, tr->i))
+			stack_settle(tr);
+		return;
+	}
 	if (w == 2) {
 		emit_lea(e, true, T0, from, 0xff, 0, delta);
 		emit8(e, 0x66);

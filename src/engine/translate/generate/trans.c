@@ -62,6 +62,7 @@ static void emit_block(struct trans *tr, enum plan_stop stop)
 		tr->next = tr->at + tr->i->len;
 		if (homes_end_before(tr))
 			homes_out(tr);
+		stack_settle_before(tr);
 		insn_meta_add(tr, off);
 		tr->keep_delta = tr->keep_delta0 = false;
 		insn_emit(tr);
@@ -80,6 +81,7 @@ static void emit_block(struct trans *tr, enum plan_stop stop)
 	tr->b->guest_bytes = (u16)off;
 	tr->b->insn_count = (u16)(tr->n < tr->insn_count ? tr->n + 1 : tr->n);
 	if (!tr->ended) {
+		stack_settle(tr);
 		homes_out(tr);
 		if (stop == PLAN_CROSSES && tr->n == tr->insn_count) {
 			/* What follows is never chained to. */
@@ -179,6 +181,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->cold_count = tr->meta_count = tr->insn_count = 0;
 	tr->sides = tr->calls = 0;
 	tr->exit_count = 0;
+	tr->owed = 0;
 }
 
 struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
