@@ -245,7 +245,7 @@ bool smp_start(unsigned n)
 	if (has(F_X2APIC) && !cmdline_number("xapic", 0))
 		apic_enable_x2();
 	wrmsr(MSR_GS_BASE, (ulong)this_cpu());
-	never_halt = cmdline_number("spin", 0);
+	never_halt = cmdline_number("spin", 0) != 0;
 	trap_handle(V_WAKE, woken);
 	start_others();
 	smp_cpus = smp_count();
