@@ -107,7 +107,7 @@ static void make_segments(u64 *g)
 /* An NMI may come meanwhile: what was right is so all the time. */
 void tables_reset(void)
 {
-	static u64 fresh_gdt[ARRAY_SIZE(gdt)];
+	static u64 fresh_gdt[sizeof(gdt) / sizeof(gdt[0])];
 	static struct tss fresh;
 
 	make_segments(fresh_gdt);
