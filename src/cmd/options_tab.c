@@ -269,7 +269,8 @@ const struct option_row options_tab[] = {
 	  MEMBER(engine_options.code_cache_bytes), .expert = true,
 	  .help = "bytes for translated code",
 	  .manual = "The memory for translated code, in MiB unless it has a\n"
-		    "suffix.\n"
+		    "suffix; by default a twelfth of the guest's, from 22 to\n"
+		    "256 MiB.\n"
 		    "When it is full, old translations go.\n" },
 	{ 0, "test-options", "WORD,...", parse_test_options,
 	  MEMBER(engine_options), .words = test_words, .expert = true,

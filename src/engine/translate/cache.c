@@ -50,6 +50,13 @@ static void arena_free(struct segment *s)
 	s->arena = NULL;
 }
 
+static u64 default_bytes(const struct gmem *m)
+{
+	u64 bytes = gmem_bytes(m) / CACHE_DEFAULT_SHARE;
+
+	return min_u64(max_u64(bytes, CACHE_DEFAULT_MIN), CACHE_DEFAULT_MAX);
+}
+
 int cache_init(struct engine *e, struct err *err)
 {
 	u64 bytes = e->options.code_cache_bytes;
@@ -57,7 +64,7 @@ int cache_init(struct engine *e, struct err *err)
 	int rc;
 
 	if (!bytes)
-		bytes = CACHE_DEFAULT_BYTES;
+		bytes = default_bytes(&e->vm->mem);
 	bytes = max_u64(bytes, CACHE_MIN_BYTES);
 	if (bytes > GiB(1))
 		return err_set(err, -EINVAL,
@@ -69,6 +76,9 @@ int cache_init(struct engine *e, struct err *err)
 			       "no memory for a code cache of %llu MiB; try "
 			       "--code-cache with less",
 			       (unsigned long long)(bytes >> 20));
+	if (!table_init(e, bytes))
+		return err_set(err, -ENOMEM,
+			       "no memory for the table of blocks");
 	e->rw_offset = (uintptr_t)e->code.rw - (uintptr_t)e->code.rx;
 	each = align_down((bytes - STUB_BYTES) / CACHE_SEGMENTS, 64);
 	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
@@ -90,6 +100,7 @@ void cache_fini(struct engine *e)
 	}
 	if (e->code.rx)
 		host_code_free(&e->code);
+	table_fini(e);
 }
 
 static void segment_empty(struct engine *e, struct segment *s)

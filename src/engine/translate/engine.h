@@ -16,9 +16,15 @@
  * go at once: no fragmentation, and oldest code first.
  */
 #define CACHE_SEGMENTS 16
-/* With its tables as much again: a VM is to cost the host less than 64 MiB
- * beyond what the guest touches. */
-#define CACHE_DEFAULT_BYTES MiB(22)
+/*
+ * By default a part of the guest's memory, since who has more runs larger
+ * programs; a compiler wants 100 MiB. With its tables it takes as much again,
+ * and a VM of 256 MiB is to cost the host less than 64 MiB beyond what the
+ * guest touches.
+ */
+#define CACHE_DEFAULT_SHARE 12
+#define CACHE_DEFAULT_MIN MiB(22)
+#define CACHE_DEFAULT_MAX MiB(256)
 #define CACHE_MIN_BYTES MiB(1)
 #define STUB_BYTES KiB(16)
 #define SOFT_BITS 12
@@ -52,8 +58,6 @@ struct code_page {
 	bool aliased; /* ... in several places */
 	u8 moves; /* how often that place has changed */
 };
-
-#define BLOCK_HASH_BITS 16
 
 /* Shared code in the cache; addresses as executed. */
 struct stubs {
@@ -114,7 +118,8 @@ struct engine {
 	/* Pages that have been chained to, if there are several vCPUs. */
 	struct kcode linked;
 	u32 linked_epoch; /* counts how often they were forgotten */
-	struct block *hash[1u << BLOCK_HASH_BITS];
+	struct block **hash; /* by guest address: table.c */
+	unsigned hash_bits;
 	struct code_page **pages; /* by gmem_page_index */
 	u64 watches; /* counts code pages that were begun */
 	/* See link_user_far(). */
@@ -161,6 +166,9 @@ static inline bool cache_holds(const struct engine *e, const u8 *pc)
 }
 
 /* --- table.c --- blocks by guest address */
+/* For as many as fit a cache of @bytes. */
+bool table_init(struct engine *e, u64 bytes) MUST_CHECK;
+void table_fini(struct engine *e);
 struct block *table_find(const struct engine *e, gpa_t gpa, u32 key);
 /* ... whose first instruction goes over to the page at @gpa2. */
 struct block *table_find_crossing(const struct engine *e, gpa_t gpa, u32 key,
