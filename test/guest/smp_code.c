@@ -459,7 +459,97 @@ static void beside_tables(void)
 /* QEMU drops translations, then stores: others translate in between. */
 #define QEMU_RACE "stale code stays: SDM 3A 8.1.3"
 
+/* --- a page that one processor knows by another's chain of blocks alone --- */
+
+#define CHAIN_CALLER 0xffffffffa0000000ul
+#define CHAIN_CALLED (CHAIN_CALLER + PAGE)
+#define CHAIN_FLAGS (PTE_P | PTE_W | PTE_G)
+
+static struct {
+	ulong frame[2];
+	bool remap, other_first;
+} chain;
+
+static void chain_flush(ulong arg)
+{
+	ulong cr4 = read_cr4() | CR4_PGE;
+
+	write_cr4(cr4 & ~(ulong)CR4_PGE);
+	write_cr4(cr4);
+}
+
+/* Called from the page that goes, and returns to the one that comes. */
+static void chain_visit(void)
+{
+	if (!chain.remap)
+		return;
+	map(CHAIN_CALLED, chain.frame[1], CHAIN_FLAGS);
+	if (chain.other_first) {
+		cpu_begin(1, chain_flush, 0);
+		cpu_wait(1);
+	}
+	invlpg(CHAIN_CALLED);
+}
+
+static u32 chain_call(bool whole)
+{
+	return ((u32 (*)(void (*)(void), ulong))CHAIN_CALLER)(chain_visit,
+							      whole);
+}
+
+static void chain_make(ulong arg)
+{
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(chain_call(true), 1);
+}
+
+/* TEST ESI; JZ over; CALL the other page; over: RET */
+static void write_caller(volatile u8 *p)
+{
+	static const u8 code[] = { 0x85, 0xf6, 0x74, 0x05, 0xe8 };
+	u32 rel = CHAIN_CALLED - (CHAIN_CALLER + 9);
+
+	for (unsigned i = 0; i < sizeof(code); i++)
+		p[i] = code[i];
+	for (unsigned i = 0; i < 4; i++)
+		p[5 + i] = rel >> 8 * i;
+	p[9] = 0xc3;
+}
+
+static void other_chain(void)
+{
+	ulong caller = pages_alloc(1);
+
+	if (!smp_start(2))
+		return;
+	write_caller((u8 *)caller);
+	map(CHAIN_CALLER, caller, CHAIN_FLAGS);
+	for (unsigned n = 0; n < 2; n++) {
+		volatile u8 *p;
+
+		chain.frame[n] = pages_alloc(1);
+		p = (u8 *)chain.frame[n];
+		p[0] = 0xff; /* call *%rdi */
+		p[1] = 0xd7;
+		write_function(p + 2, 1 + n, 0);
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		context("round %u", i);
+		chain.remap = false;
+		chain.other_first = i & 1;
+		map(CHAIN_CALLED, chain.frame[0], CHAIN_FLAGS);
+		on_all(chain_flush, 0);
+		for (unsigned k = 0; k < 3; k++)
+			(void)chain_call(false);
+		cpu_begin(1, chain_make, 0);
+		cpu_wait(1);
+		chain.remap = true;
+		CHECK_EQ(chain_call(true), 2);
+	}
+}
+
 const struct test tests[] = {
+	{ "chains of another processor", other_chain },
 	{ "a flag and serialization", by_flag },
 	{ "aligned words of running code", aligned_words, QEMU_RACE },
 	{ "INT3 while the rest changes", with_int3, QEMU_RACE },

@@ -111,7 +111,9 @@ struct engine {
 
 	struct list far; /* struct block_exit that are chained to other pages */
 	struct list far_refused; /* ... that could not be */
-	struct kcode linked; /* those pages, if there are several vCPUs */
+	/* Pages that have been chained to, if there are several vCPUs. */
+	struct kcode linked;
+	u32 linked_epoch; /* counts how often they were forgotten */
 	struct block *hash[1u << BLOCK_HASH_BITS];
 	struct code_page **pages; /* by gmem_page_index */
 	u64 watches; /* counts code pages that were begun */

@@ -11,7 +11,8 @@
  *
  * Chains are common to all vCPUs, and one may have made them to pages that
  * another, which flushes now, has never looked up: where they lead is noted
- * for all, under the engine's lock.
+ * for all, under the engine's lock. A page that comes to be known by a chain
+ * stays noted when the chain is broken.
  *
  * MIRRORS: window_map.c does the same for data.
  */
@@ -109,30 +110,42 @@ bool kcode_note_link(struct tcpu *t, gva_t va, gpa_t gpa)
 	return true;
 }
 
+/*
+ * Where chains lead, or have led: even when they have been broken, there may
+ * be pages that a vCPU knows by them alone, on its shadow stack. So when one
+ * finds that they have changed, all others flush as well, the next time.
+ */
+static bool linked_are_same(struct tcpu *t, bool all, gva_t va)
+{
+	struct engine *e = t->e;
+	bool same, seen;
+
+	if (!e->smp)
+		return true;
+	engine_lock(e);
+	same = all ? all_same(t, &e->linked) : same_at(t, &e->linked, va);
+	if (!same) {
+		kcode_forget(&e->linked);
+		e->linked_epoch++;
+	}
+	seen = t->linked_epoch == e->linked_epoch;
+	t->linked_epoch = e->linked_epoch;
+	engine_unlock(e);
+	if (!same)
+		link_far_break(e);
+	return seen;
+}
+
 bool kcode_is_same(struct tcpu *t)
 {
-	bool same = true;
+	bool same = linked_are_same(t, true, 0);
 
-	if (t->e->smp) {
-		engine_lock(t->e);
-		same = all_same(t, &t->e->linked);
-		engine_unlock(t->e);
-	}
-	if (!same)
-		link_far_break(t->e);
-	return all_same(t, &t->kcode);
+	return all_same(t, &t->kcode) && same;
 }
 
 bool kcode_is_same_at(struct tcpu *t, gva_t va)
 {
-	bool same = true;
+	bool same = linked_are_same(t, false, va);
 
-	if (t->e->smp) {
-		engine_lock(t->e);
-		same = same_at(t, &t->e->linked, va);
-		engine_unlock(t->e);
-	}
-	if (!same)
-		link_far_break(t->e);
-	return same_at(t, &t->kcode, va);
+	return same_at(t, &t->kcode, va) && same;
 }

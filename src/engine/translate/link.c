@@ -144,7 +144,6 @@ void link_far_break(struct engine *e)
 	engine_lock(e);
 	list_for_each_safe(p, tmp, &e->far)
 		unlink_exit(e, container_of(p, struct block_exit, far_link));
-	kcode_forget(&e->linked);
 	engine_unlock(e);
 }
 

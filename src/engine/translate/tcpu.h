@@ -247,6 +247,7 @@ struct tcpu {
 	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
 	struct itlb_entry itlb[ITLB_ENTRIES];
 	struct kcode kcode;
+	u32 linked_epoch; /* engine.linked_epoch, when it was last looked at */
 	struct {
 		bool any;
 		gva_t first, last; /* large pages of users' code lie there */

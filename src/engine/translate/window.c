@@ -126,7 +126,6 @@ struct space *space_new(struct tcpu *t, u8 right, bool high)
 {
 	struct windows *w = t->windows;
 	struct space *sp = NULL;
-	unsigned max = high ? KERNEL_MAPS : USER_MAPS;
 
 	for (unsigned i = 0; i < w->spaces; i++) {
 		struct space *s = &w->space[i];
@@ -142,14 +141,10 @@ struct space *space_new(struct tcpu *t, u8 right, bool high)
 		return NULL;
 	if (sp->used)
 		space_release(t, sp);
-	if (sp->map_max < max) {
-		host_pages_free(sp->maps, sp->map_max * sizeof(struct map));
-		sp->map_max = 0;
-		sp->maps = host_pages_alloc(max * sizeof(struct map));
-		if (!sp->maps)
-			return NULL;
-		sp->map_max = max;
-	}
+	if (!sp->maps)
+		sp->maps = host_pages_alloc(SPACE_MAPS * sizeof(struct map));
+	if (!sp->maps)
+		return NULL;
 	sp->used = true;
 	sp->right = right;
 	sp->high = high;
@@ -162,6 +157,24 @@ struct space *space_new(struct tcpu *t, u8 right, bool high)
 	sp->calm = sp->busy = 0;
 	sp->wanted = 2;
 	return sp;
+}
+
+void space_empty_oldest(struct tcpu *t)
+{
+	struct windows *w = t->windows;
+	struct space *oldest = NULL;
+
+	for (unsigned i = 0; i < w->spaces; i++) {
+		struct space *sp = &w->space[i];
+
+		if (sp->map_count && !is_current(t, sp) &&
+		    (!oldest || sp->stamp < oldest->stamp))
+			oldest = sp;
+	}
+	if (oldest)
+		space_empty(t, oldest);
+	else
+		windows_empty(t);
 }
 
 static struct space *space_current(struct tcpu *t, u8 right, gva_t va)
@@ -388,7 +401,9 @@ void windows_fini(struct tcpu *t)
 
 		while (sp->slot_count)
 			unreserve(sp->slots[--sp->slot_count].host);
-		host_pages_free(sp->maps, sp->map_max * sizeof(struct map));
+		if (sp->maps)
+			host_pages_free(sp->maps,
+					SPACE_MAPS * sizeof(struct map));
 	}
 	while (w->pool_count)
 		unreserve(w->pool[--w->pool_count]);

@@ -24,8 +24,6 @@
 #include "engine/translate/window_space.h"
 #include "x86/paging.h"
 
-#define CHUNK MiB(2)
-
 /* --- mappings --- */
 
 static void count_pieces(struct tcpu *t, struct space *sp, int n)
@@ -38,12 +36,18 @@ static void count_pieces(struct tcpu *t, struct space *sp, int n)
  * ours again. Of a whole window the host can do this with no mapping left. */
 static void space_clear(struct tcpu *t, struct space *sp)
 {
-	for (unsigned i = 0; i < sp->slot_count; i++)
-		if (host_window_unmap(sp->slots[i].host, WINDOW_BYTES))
-			vm_kill(t->e->vm, "the host refuses to change memory "
-				       "mappings (is vm.max_map_count too "
-				       "low?)");
-	sp->map_count = 0;
+	for (unsigned i = 0; i < sp->slot_count; i++) {
+		int rc = host_window_unmap(sp->slots[i].host, WINDOW_BYTES);
+
+		if (rc)
+			vm_kill(t->e->vm,
+				"the host refuses to change memory "
+				"mappings (error %d; is "
+				"vm.max_map_count too low?)",
+				-rc);
+	}
+	sp->map_count = sp->large_count = 0;
+	index_clear(sp);
 	count_pieces(t, sp, -(int)sp->pieces);
 }
 
@@ -89,22 +93,22 @@ static bool too_many_pieces(const struct tcpu *t)
 /* May leave no mapping at all. */
 static void map_drop(struct tcpu *t, struct space *sp, struct map *m)
 {
+	unsigned i = (unsigned)(m - sp->maps);
+
 	if (host_window_unmap(slot_host(sp, m->va), m->bytes)) {
 		windows_empty(t);
 		return;
 	}
 	count_pieces(t, sp, -1 - m->splits);
-	*m = sp->maps[--sp->map_count];
-	note_local(sp, (unsigned)(m - sp->maps));
+	sp->large_count -= m->large;
+	index_remove(sp, i);
+	if (i != --sp->map_count) {
+		index_remove(sp, sp->map_count);
+		*m = sp->maps[sp->map_count];
+		index_add(sp, i);
+	}
+	note_local(sp, i);
 	note_local(sp, sp->map_count);
-}
-
-static struct map *map_find(struct space *sp, gva_t va)
-{
-	for (unsigned i = 0; i < sp->map_count; i++)
-		if (va - sp->maps[i].va < sp->maps[i].bytes)
-			return &sp->maps[i];
-	return NULL;
 }
 
 /* The same. */
@@ -129,6 +133,18 @@ static void protect_code(struct tcpu *t, struct space *sp, struct map *m)
 			protect_page(t, sp, m, m->va + off);
 }
 
+static void protect_gpa(struct tcpu *t, struct space *sp, gpa_t gpa,
+			u32 bytes)
+{
+	struct map *m = map_of_gpa(sp, gpa, bytes), *next;
+
+	for (; m && sp->map_count; m = next) {
+		next = m->next_gpa ? &sp->maps[m->next_gpa - 1] : NULL;
+		if (gpa - m->gpa < m->bytes && m->write)
+			protect_page(t, sp, m, m->va + (gpa - m->gpa));
+	}
+}
+
 void window_protect(struct tcpu *t, gpa_t gpa)
 {
 	struct windows *w = t->windows;
@@ -137,14 +153,8 @@ void window_protect(struct tcpu *t, gpa_t gpa)
 		return;
 	window_lock(t);
 	for (unsigned s = 0; s < w->spaces; s++) {
-		struct space *sp = &w->space[s];
-
-		for (unsigned i = 0; i < sp->map_count; i++) {
-			struct map *m = &sp->maps[i];
-
-			if (gpa - m->gpa < m->bytes && m->write)
-				protect_page(t, sp, m, m->va + (gpa - m->gpa));
-		}
+		protect_gpa(t, &w->space[s], gpa, PAGE_SIZE);
+		protect_gpa(t, &w->space[s], gpa, WINDOW_CHUNK);
 	}
 	window_unlock(t);
 }
@@ -160,9 +170,9 @@ static struct map map_for(const struct tcpu *t, gva_t va,
 {
 	u64 bytes = PAGE_SIZE;
 
-	if (w->page_bytes >= CHUNK &&
-	    gmem_hva(&t->e->vm->mem, w->gpa & ~(CHUNK - 1), CHUNK))
-		bytes = CHUNK;
+	if (w->page_bytes >= WINDOW_CHUNK &&
+	    gmem_hva(&t->e->vm->mem, w->gpa & ~(WINDOW_CHUNK - 1), WINDOW_CHUNK))
+		bytes = WINDOW_CHUNK;
 	return (struct map){ .va = va & ~(bytes - 1),
 			     .gpa = w->gpa & ~(bytes - 1),
 			     .bytes = (u32)bytes,
@@ -190,17 +200,19 @@ static bool map_add(struct tcpu *t, struct space *sp, gva_t va,
 {
 	struct map m = map_for(t, va, w);
 
-	if (sp->map_count == sp->map_max)
+	if (sp->map_count == SPACE_MAPS)
 		space_empty(t, sp);
 	/* The host has too many mappings, or will have. */
 	if (too_many_pieces(t))
-		windows_empty(t);
+		space_empty_oldest(t);
 	if (!map_show(t, sp, &m)) {
 		windows_empty(t);
 		if (!map_show(t, sp, &m))
 			return false;
 	}
 	sp->maps[sp->map_count++] = m;
+	sp->large_count += m.large;
+	index_add(sp, sp->map_count - 1);
 	note_local(sp, sp->map_count - 1);
 	count_pieces(t, sp, 1);
 	if (m.global && !sp->high)
@@ -254,7 +266,9 @@ static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
 	m->global = w.global;
 	m->asids |= (u8)BIT(t->asid_now);
 	note_local(sp, (unsigned)(m - sp->maps));
+	sp->large_count -= m->large;
 	m->large = w.page_bytes > PAGE_SIZE;
+	sp->large_count += m->large;
 	if (m->write && !(w.writable && w.dirty)) {
 		if (host_window_protect(slot_host(sp, m->va), m->bytes, false))
 			return false;
@@ -309,6 +323,13 @@ static bool is_near(const struct map *m, gva_t va)
 
 void space_check_page(struct tcpu *t, struct space *sp, gva_t va)
 {
+	struct map *only = map_find(sp, va);
+
+	if (!sp->large_count) {
+		if (only && !map_check(t, sp, only))
+			map_drop(t, sp, only);
+		return;
+	}
 	for (unsigned i = 0; i < sp->map_count;) {
 		struct map *m = &sp->maps[i];
 
@@ -351,8 +372,7 @@ static bool fault_va(struct tcpu *t, const struct host_fault *h, u8 right,
 
 /* Shows at @va what @w says of it. */
 static enum window_answer show(struct tcpu *t, u8 right, gva_t va,
-			       const struct x86_walk *w, bool write,
-			       u64 *delta)
+			       const struct x86_walk *w, bool write, u64 *delta)
 {
 	struct space *sp;
 	struct map *m;

@@ -4,6 +4,7 @@
  * the guest, and what is mapped in their windows.
  *
  *	window.c	spaces: which there are, which are current; flushes
+ *	window_index.c	mappings: found
  *	window_map.c	mappings: made by host faults, checked by flushes
  *	window_choose.c	whether user code and blocks are worth it
  */
@@ -16,8 +17,11 @@
 /* Of one vCPU; of several, fewer each: see windows_init(). */
 #define SPACES 16u
 #define SPACE_SLOTS 80u
-#define USER_MAPS 1024u
-#define KERNEL_MAPS 4096u
+/* Of one space. Programs touch thousands of pages. */
+#define SPACE_MAPS 8192u
+#define INDEX_BITS 11
+/* What of a large page is shown at once. */
+#define WINDOW_CHUNK MiB(2)
 #define POOL 256u
 /* Of all spaces together: each makes two regions of host address space more
  * at most, and Linux lets a process have 65530 (vm.max_map_count). */
@@ -26,8 +30,9 @@
 struct map {
 	gva_t va;
 	gpa_t gpa;
-	u32 bytes;
+	u32 bytes; /* PAGE_SIZE or WINDOW_CHUNK */
 	u16 splits; /* pages in it that are protected apart */
+	u16 next_va, next_gpa; /* see window_index.c */
 	bool write, global;
 	bool large; /* of a large page, even if it shows less of it */
 	u8 asids; /* bit n: address space n has seen it so; if not global */
@@ -49,8 +54,10 @@ struct space {
 	struct slot slots[SPACE_SLOTS];
 	unsigned slot_count;
 	struct map *maps;
-	unsigned map_count, map_max;
-	u64 local[KERNEL_MAPS / 64]; /* bit n: map n is there, not global */
+	unsigned map_count, large_count;
+	/* Of each hash the number of the first map; 0: none. */
+	u16 by_va[1u << INDEX_BITS], by_gpa[1u << INDEX_BITS];
+	u64 local[SPACE_MAPS / 64]; /* bit n: map n is there, not global */
 	unsigned pieces; /* maps and splits */
 	/* See window_tick(). */
 	u64 faults, fills; /* at the last tick */
@@ -99,6 +106,20 @@ struct space *space_for(struct tcpu *t, u8 right, gva_t va);
 /* A new one of the current CR3. NULL: no host memory. */
 struct space *space_new(struct tcpu *t, u8 right, bool high);
 void space_set_user(struct tcpu *t, struct space *sp);
+
+/* Makes room on the host by emptying one that is not current; else all. Under
+ * the lock. */
+void space_empty_oldest(struct tcpu *t);
+
+/* --- window_index.c --- under the lock --- */
+void index_clear(struct space *sp);
+void index_add(struct space *sp, unsigned i);
+void index_remove(struct space *sp, unsigned i);
+/* The mapping that shows @va, or NULL. */
+struct map *map_find(struct space *sp, gva_t va);
+/* The first of those that may show @gpa, and are of @bytes; the next is
+ * .next_gpa. */
+struct map *map_of_gpa(struct space *sp, gpa_t gpa, u32 bytes);
 
 /* --- window_map.c --- under the lock --- */
 /* Everything goes; the windows stay. */

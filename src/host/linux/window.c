@@ -48,8 +48,11 @@ int host_window_protect(void *at, u64 bytes, bool write)
  * even replace some by one; but it can forbid any access to them. */
 int host_window_unmap(void *at, u64 bytes)
 {
+	int rc;
+
 	if (mmap(at, bytes, PROT_NONE, NOTHING | MAP_FIXED, -1, 0) !=
 	    MAP_FAILED)
 		return 0;
-	return mprotect(at, bytes, PROT_NONE) ? -errno : 0;
+	rc = -errno; /* the reason, whatever mprotect says */
+	return mprotect(at, bytes, PROT_NONE) ? rc : 0;
 }

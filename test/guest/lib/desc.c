@@ -104,14 +104,18 @@ static void make_segments(u64 *g)
 	g[SEL_USER / 8] = desc(0, 0xfffff, ACC_CODE | DPL(3), code);
 }
 
+/* An NMI may come meanwhile: what was right is so all the time. */
 void tables_reset(void)
 {
-	memset(gdt, 0, sizeof(gdt));
-	make_segments(gdt);
-	memset(&tss, 0, sizeof(tss));
-	memset(tss.iomap, 0xff, sizeof(tss.iomap));
-	tss.iomap_base = offsetof(struct tss, iomap);
-	make_stacks(&tss, this_cpu());
+	static u64 fresh_gdt[sizeof(gdt) / sizeof(gdt[0])];
+	static struct tss fresh;
+
+	make_segments(fresh_gdt);
+	memcpy(gdt, fresh_gdt, sizeof(gdt));
+	memset(fresh.iomap, 0xff, sizeof(fresh.iomap));
+	fresh.iomap_base = offsetof(struct tss, iomap);
+	make_stacks(&fresh, this_cpu());
+	memcpy(&tss, &fresh, sizeof(tss));
 	gdt_set_system(SEL_TSS, (ulong)&tss, sizeof(tss) - 1, ACC_TSS);
 
 	for (unsigned v = 0; v < 256; v++)
@@ -132,16 +136,17 @@ void tables_reset(void)
 void tables_load_ap(void)
 {
 	struct cpu *c = this_cpu();
-	struct tss *t = (struct tss *)c->tss;
-	u64 d = desc((ulong)t, sizeof(c->tss) - 1, ACC_TSS, 0);
+	u64 fresh[sizeof(c->tss) / 8] = { 0 };
+	struct tss *t = (struct tss *)fresh;
+	u64 d = desc((ulong)c->tss, sizeof(c->tss) - 1, ACC_TSS, 0);
 
 	_Static_assert(sizeof(c->tss) == offsetof(struct tss, iomap), "");
 	make_segments(c->gdt);
-	memset(c->tss, 0, sizeof(c->tss));
 	t->iomap_base = sizeof(c->tss);
 	make_stacks(t, c);
+	memcpy(c->tss, fresh, sizeof(c->tss));
 	c->gdt[SEL_TSS / 8] = d;
-	c->gdt[SEL_TSS / 8 + 1] = (ulong)t >> 32;
+	c->gdt[SEL_TSS / 8 + 1] = (ulong)c->tss >> 32;
 	load(c->gdt, sizeof(c->gdt));
 	load_segments();
 	asm volatile("lldt %w0; ltr %w1" :: "r"(0), "r"(SEL_TSS));
