@@ -349,9 +349,19 @@ static bool watchdog(struct regs *r)
 	return !f->running;
 }
 
+/* The PIT's pin 2, as NMI, every 50 ms: not while tables are being rebuilt. */
+static void nmi_on(bool on)
+{
+	ioapic_route(2, on ? 4 << 8 : LVT_MASKED);
+	if (on)
+		pit_start(2, 59659);
+}
+
 static void watchdog_off(void)
 {
 	mine()->running = false;
+	if (this_cpu()->index == 0)
+		nmi_on(false);
 	apic_write(APIC_TIMER_INITIAL, 0);
 }
 
@@ -428,14 +438,12 @@ static void restore(void)
 	apic_write(APIC_EOI, 0);
 }
 
-/* The PIT's pin 2, as NMI, every 50 ms, for the first may come before the
- * round has begun; the APIC's timer sooner. */
+/* The first NMI may come before the round has begun, so there are more; the
+ * APIC's timer comes sooner. */
 static void watchdog_on(void)
 {
-	if (this_cpu()->index == 0) {
-		ioapic_route(2, 4 << 8);
-		pit_start(2, 59659);
-	}
+	if (this_cpu()->index == 0)
+		nmi_on(true);
 	apic_timer(V_WATCHDOG, DIVIDE_1, 3000000);
 }
 
@@ -511,8 +519,11 @@ static void begin_others(ulong seed, ulong n, ulong ring0, bool breaks)
 static void end_others(void)
 {
 	others.over = true;
+	/* Who is lost needs it, and here all is as it should be. */
+	nmi_on(true);
 	for (unsigned i = 1; i < processors; i++)
 		cpu_wait(i);
+	nmi_on(false);
 }
 
 /* The NMI comes whether they are at work or not. */
@@ -587,7 +598,6 @@ static void fuzz(void)
 	}
 	restore();
 	watchdog_off();
-	ioapic_route(2, LVT_MASKED);
 	for (unsigned i = 0; i < processors; i++)
 		skips += fuzzers[i].skips_made;
 	print("# %lu rounds, %lu runs by others, %lu faults skipped;",
