@@ -37,14 +37,15 @@ struct block_exit {
 	};
 	s32 target; /* offset from the block's code_base */
 	u32 key; /* on leaving: STAC and CLAC change it within a block */
-	u8 flags; /* enum flags_at on leaving */
-	bool backward;
-	bool far; /* to another page: see link.c */
-	bool guarded; /* ... of a user */
-	bool guard_used;
-	u32 guard_since; /* engine.grace when it was left alone */
-	bool waits; /* ... of a kernel: looks its target up, for now */
+	/* There are more than a hundred thousand of these. */
+	u8 flags : 2; /* enum flags_at on leaving */
+	bool backward : 1;
+	bool far : 1; /* to another page: see link.c */
+	bool guarded : 1; /* ... of a user */
+	bool guard_used : 1;
+	bool waits : 1; /* ... of a kernel: looks its target up, for now */
 	u8 refused; /* how often it came to that */
+	u16 guard_since; /* engine.grace when it was left alone */
 	/* Offsets in the guard of what is patched there. */
 	u8 guard_tag, guard_base, guard_jump;
 };
@@ -83,6 +84,11 @@ struct block_part {
 	u8 n; /* which of the block's parts */
 };
 
+/* Where a call in a block returns to, and what leaves there; as executed. */
+struct block_return {
+	u8 *at, *leave;
+};
+
 struct block {
 	gpa_t gpa; /* of the first byte */
 	u32 key;
@@ -110,11 +116,8 @@ struct block {
 	bool windowed; /* memory is reached through windows */
 	u8 softs; /* how often the software TLB had to step in */
 	u8 *poll_exit; /* as executed: leaves at the block's start */
-	/* Where calls in it return to, and what leaves there; as executed. */
-	struct block_return {
-		u8 *at, *leave;
-	} returns[BLOCK_MAX_CALLS];
 	u8 return_count;
+	struct block_return *returns; /* by its calls */
 
 	struct block *hash_next;
 	struct block_part part[2];

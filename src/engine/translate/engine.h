@@ -123,7 +123,7 @@ struct engine {
 	struct code_page **pages; /* by gmem_page_index */
 	u64 watches; /* counts code pages that were begun */
 	/* See link_user_far(). */
-	u32 grace;
+	u16 grace;
 	u32 grace_passes[VM_MAX_CPUS];
 	u64 soft[1u << SOFT_BITS]; /* gpa + 1 of blocks, one for each hash */
 
@@ -243,7 +243,7 @@ void quiesce_unpark(struct tcpu *t);
 /* Waits until all of @cpus have passed. Passes itself. Without locks. */
 void quiesce_wait(struct tcpu *t, u64 cpus);
 /* Has every vCPU but @t passed since e->grace was @since? With the lock. */
-bool quiesce_is_over(const struct tcpu *t, u32 since);
+bool quiesce_is_over(const struct tcpu *t, u16 since);
 /* Between these all other vCPUs are parked; they nest. Passes. No locks but
  * those of engine.h in between. */
 void exclusive_begin(struct tcpu *t);

@@ -100,7 +100,7 @@ void quiesce_wait(struct tcpu *t, u64 cpus)
 	quiesce_unpark(t);
 }
 
-bool quiesce_is_over(const struct tcpu *t, u32 since)
+bool quiesce_is_over(const struct tcpu *t, u16 since)
 {
 	struct engine *e = t->e;
 	const struct vm *vm = e->vm;
@@ -112,14 +112,14 @@ bool quiesce_is_over(const struct tcpu *t, u32 since)
 
 			if (u != t && !is_parked(u) &&
 			    passes_of(u) == e->grace_passes[i])
-				return e->grace - since >= 2;
+				return (u16)(e->grace - since) >= 2;
 		}
 		for (unsigned i = 0; i < vm->cpu_count; i++)
 			e->grace_passes[i] =
 				passes_of(tcpu_of(vm->cpus[i]));
 		e->grace++;
 	}
-	return e->grace - since >= 2;
+	return (u16)(e->grace - since) >= 2;
 }
 
 void exclusive_begin(struct tcpu *t)

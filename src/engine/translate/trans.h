@@ -45,7 +45,7 @@ struct cold {
 	u8 insn;
 	/* COLD_FAR, COLD_RETURN; of other jumps what they have added to RSP */
 	s32 target;
-	u8 nth; /* COLD_RETURN: of the block's .returns */
+	u8 nth; /* COLD_RETURN: of .returns */
 };
 
 struct trans {
@@ -97,6 +97,8 @@ struct trans {
 	unsigned insn_count;
 	unsigned sides; /* branches behind which the block goes on */
 	unsigned calls; /* the same */
+	struct block_return returns[BLOCK_MAX_CALLS];
+	unsigned return_count;
 	struct block_exit exits[BLOCK_MAX_SIDES + 2 * BLOCK_MAX_CALLS + 3];
 	unsigned exit_count;
 };

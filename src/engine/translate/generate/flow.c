@@ -353,16 +353,14 @@ static bool drops_return(struct trans *tr, s32 target)
  */
 static void return_here(struct trans *tr)
 {
-	struct block *b = tr->b;
-
 	if (tr->cold_count == TRANS_MAX_COLD) {
 		tr->failed = true;
 		return;
 	}
-	b->returns[b->return_count].at = emit_pc(&tr->e);
+	tr->returns[tr->return_count].at = emit_pc(&tr->e);
 	tr->cold[tr->cold_count++] =
 		(struct cold){ .kind = COLD_RETURN,
-			       .nth = b->return_count++,
+			       .nth = (u8)tr->return_count++,
 			       .flags = tr->flags,
 			       .key = tr->key,
 			       .target = tr->next,
@@ -435,7 +433,7 @@ void flow_call(struct trans *tr, unsigned ret, s32 target, bool indirect)
 /* When the block is dropped this is where its calls return to. */
 void flow_cold_return(struct trans *tr, struct cold *c)
 {
-	tr->b->returns[c->nth].leave = emit_pc(&tr->e);
+	tr->returns[c->nth].leave = emit_pc(&tr->e);
 	emit_rm(&tr->e, true, OP_LEA, X86_RSP, X86_RSP, 8);
 	trans_set_key(tr, c->key);
 	tr->flags = c->flags;

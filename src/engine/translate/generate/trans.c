@@ -134,6 +134,15 @@ static bool block_finish(struct trans *tr)
 		return false;
 	b->meta_count = (u16)tr->meta_count;
 	copy_bytes(b->meta, tr->meta, tr->meta_count * sizeof(*b->meta));
+	if (tr->return_count) {
+		size_t bytes = tr->return_count * sizeof(*b->returns);
+
+		b->returns = cache_arena(tr->seg, bytes);
+		if (!b->returns)
+			return false;
+		copy_bytes(b->returns, tr->returns, bytes);
+		b->return_count = (u8)tr->return_count;
+	}
 	if (!cache_add(tr->seg, b))
 		return false;
 	tr->seg->hot.used = align_up(tr->seg->hot.used + b->host_bytes, 16);
@@ -179,7 +188,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->ended = tr->end_polled = tr->end_after_next = tr->failed = false;
 	tr->too_long = tr->x87_page_noted = false;
 	tr->cold_count = tr->meta_count = tr->insn_count = 0;
-	tr->sides = tr->calls = 0;
+	tr->sides = tr->calls = tr->return_count = 0;
 	tr->exit_count = 0;
 	tr->owed = 0;
 }
