@@ -340,8 +340,9 @@ u64 run_poll(struct tcpu *t, struct block *b)
 
 /*
  * An indirect jump to a non-canonical address faults at the jump; what it has
- * done to RSP is undone. Direct jumps leave no note: where one may be what led there, so
- * near the end of the canonical addresses, it is the fetch that faults.
+ * done to RSP is undone. Direct jumps leave no note: where one may be what led
+ * there, so near the end of the canonical addresses, it is the fetch that
+ * faults.
  * DEVIATES: a CALL has written below the stack.
  */
 static bool jumps_nowhere(struct tcpu *t, gva_t va)

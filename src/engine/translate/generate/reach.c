@@ -203,8 +203,8 @@ void reach_moved_rsp(struct trans *tr, s64 n)
 		tr->delta_reg = NO_DELTA;
 }
 
-static bool writes(const struct trans *tr, const struct x86_insn *i, u8 kind, u8 acc, u8 r,
-		   unsigned host)
+static bool writes(const struct trans *tr, const struct x86_insn *i, u8 kind,
+		   u8 acc, u8 r, unsigned host)
 {
 	if (!(acc & ACC_W) || (kind != RK_GPR && kind != RK_GPR8))
 		return false;
