@@ -269,7 +269,7 @@ const struct option_row options_tab[] = {
 	  MEMBER(engine_options.code_cache_bytes), .expert = true,
 	  .help = "bytes for translated code",
 	  .manual = "The memory for translated code, in MiB unless it has a\n"
-		    "suffix; by default a twelfth of the guest's, from 22 to\n"
+		    "suffix; by default a 14th of the guest's, from 18 to\n"
 		    "256 MiB.\n"
 		    "When it is full, old translations go.\n" },
 	{ 0, "test-options", "WORD,...", parse_test_options,

@@ -22,8 +22,8 @@
  * and a VM of 256 MiB is to cost the host less than 64 MiB beyond what the
  * guest touches.
  */
-#define CACHE_DEFAULT_SHARE 12
-#define CACHE_DEFAULT_MIN MiB(22)
+#define CACHE_DEFAULT_SHARE 14
+#define CACHE_DEFAULT_MIN MiB(18)
 #define CACHE_DEFAULT_MAX MiB(256)
 #define CACHE_MIN_BYTES MiB(1)
 #define STUB_BYTES KiB(16)
