@@ -225,25 +225,6 @@ static bool map_add(struct tcpu *t, struct space *sp, gva_t va,
 
 /* --- the guest's tables --- */
 
-static void *phys_word(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-
-	return gmem_hva(&t->e->vm->mem, gpa, 8);
-}
-
-/* For a walk that may set A and D: as in tlb.c, translated code there goes.
- * fault.c sees whether the running block was part of it. */
-static void *phys_word_to_set(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-	void *p = phys_word(t, gpa);
-
-	if (p && unlikely(smc_is_code(t->e, gpa)))
-		smc_written(t->e, gpa, 8);
-	return p;
-}
-
 static bool peek(struct tcpu *t, const struct space *sp, gva_t va,
 		 struct x86_walk *w)
 {
@@ -251,7 +232,7 @@ static bool peek(struct tcpu *t, const struct space *sp, gva_t va,
 
 	if (sp->right == WINDOW_USER)
 		acc |= X86_ACC_USER;
-	return x86_walk_peek(&t->v.x86, va, acc, true, phys_word, t, w) &&
+	return pagewalk_peek(t, va, acc, true, w) &&
 	       w->user == (sp->right == WINDOW_USER);
 }
 
@@ -410,7 +391,8 @@ enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
 	t->stats.window_faults++;
 	if (!fault_va(t, h, right, *delta, &va))
 		return WINDOW_SOFT;
-	if (x86_walk(&t->v.x86, va, acc, false, phys_word_to_set, t, &w, f))
+	/* fault.c sees whether the running block was beside what it sets. */
+	if (pagewalk(t, va, acc, false, &w, f))
 		return WINDOW_FAULT;
 	if (!gmem_hva(&t->e->vm->mem, w.gpa & PAGE_MASK, PAGE_SIZE) ||
 	    w.user != (right == WINDOW_USER))
