@@ -155,10 +155,8 @@ struct space *space_new(struct tcpu *t, u8 right, bool high)
 	sp->hot = false;
 	due_forget(sp);
 	sp->stamp = ++w->clock;
-	sp->faults = t->stats.page_faults;
-	sp->fills = t->stats.window_fills;
-	sp->calm = sp->busy = 0;
-	sp->patience = 2;
+	if (right == WINDOW_USER)
+		window_choose_anew(t, sp);
 	return sp;
 }
 
@@ -266,13 +264,8 @@ static void switch_spaces(struct tcpu *t, bool keep)
 {
 	pcid_taken(t);
 	space_set_user(t, lower_half(t, t->window_user, WINDOW_USER, keep));
-	if (unlikely(t->e->options.all_windows) && !t->window_user) {
-		struct space *sp = space_new(t, WINDOW_USER, false);
-
-		if (sp)
-			sp->hot = true;
-		space_set_user(t, sp);
-	}
+	if (unlikely(t->e->options.all_windows) && !t->window_user)
+		space_set_user(t, space_new(t, WINDOW_USER, false));
 	t->window_low = lower_half(t, t->window_low, WINDOW_KERNEL, keep);
 	if (t->window_high)
 		space_check_unseen(t, t->window_high);

@@ -21,7 +21,19 @@
 #define TICK_FAULTS 64u /* page faults of a calm tick, at most */
 #define TICK_FILLS 150u
 #define TICKS_BUSY 4u
+#define PATIENCE_MIN 2u
 #define PATIENCE_MAX 256u
+
+void window_choose_anew(struct tcpu *t, struct space *sp)
+{
+	sp->hot = t->e->options.all_windows;
+	sp->faults = t->stats.page_faults;
+	sp->fills = t->stats.window_fills;
+	sp->calm = sp->busy = 0;
+	sp->patience = PATIENCE_MIN;
+	if (sp == t->window_user)
+		t->window_hot = sp->hot;
+}
 
 void window_tick(struct tcpu *t)
 {

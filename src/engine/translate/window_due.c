@@ -65,6 +65,17 @@ void window_note_fault(struct tcpu *t, gva_t va)
 	begin(t);
 }
 
+/* An address space of which nothing is left is another one: a new process, to
+ * which the top table of a former one fell. */
+static void check_all(struct tcpu *t, struct space *sp)
+{
+	bool had = sp->map_count;
+
+	space_check(t, sp, false);
+	if (had && !sp->map_count)
+		window_choose_anew(t, sp);
+}
+
 void window_settle(struct tcpu *t)
 {
 	struct space *sp = t->window_user;
@@ -75,7 +86,7 @@ void window_settle(struct tcpu *t)
 		return;
 	window_lock(t);
 	if (sp->stale)
-		space_check(t, sp, false);
+		check_all(t, sp);
 	else
 		for (unsigned i = 0; i < sp->due_count; i++)
 			space_check_page(t, sp, sp->due[i]);

@@ -178,6 +178,9 @@ void space_check_unseen(struct tcpu *t, struct space *sp);
 void space_forget_asid(struct space *sp, unsigned n);
 void space_check_page(struct tcpu *t, struct space *sp, gva_t va);
 
+/* --- window_choose.c --- the current user's space is another's */
+void window_choose_anew(struct tcpu *t, struct space *sp);
+
 /* --- window_due.c --- under the lock; of the current user's space */
 void due_page(struct tcpu *t, struct space *sp, gva_t va);
 void due_all(struct tcpu *t, struct space *sp);
