@@ -353,6 +353,84 @@ static void pile(int ring)
 	}
 }
 
+/* --- small pages and large ones --- */
+
+#define LARGE 0x200000ul
+
+/* In each other's place, without anything in between. */
+static void small_and_large(int ring)
+{
+	ulong at = LAB + 0x40000000, p, q;
+	u64 right = rights(ring) | AD, *e, table;
+
+	p = pages_alloc_aligned(LARGE / PAGE, LARGE);
+	q = pages_alloc_aligned(LARGE / PAGE, LARGE);
+	for (unsigned i = 0; i < LARGE / PAGE; i++) {
+		*(volatile u64 *)(p + i * PAGE) = i;
+		*(volatile u64 *)(q + i * PAGE) = 1000 + i;
+	}
+	e = pt_entry(at, 2);
+	*e = 0;
+	map_row(at, p, LARGE / PAGE, right);
+	table = *e;
+	for (unsigned round = 0; round < 12; round++) {
+		ulong va = at + (round * 37 % 512) * PAGE;
+		unsigned base = round & 1 ? 1000 : 0;
+
+		context("ring %u, round %u", (unsigned)ring, round);
+		*e = round & 1 ? q | right | PTE_PS : table;
+		flush(round / 2, at, LARGE / PAGE);
+		CHECK_EQ(read_at(ring, va), base + round * 37 % 512);
+		for (unsigned i = 0; i < LARGE / PAGE; i += 73) {
+			CHECK_EQ(read_at(ring, at + i * PAGE), base + i);
+			write_at(ring, at + i * PAGE, base + i);
+		}
+	}
+	*e = 0;
+	flush(1, at, 1);
+}
+
+/* --- back from a system call --- */
+
+CODE(c_syscall, "mov (%rdi), %rax\n syscall\n mov (%rdi), %rbx\n" STOP);
+
+/* A kernel that changes an entry: RDX is where, RSI its value. */
+__asm__(".pushsection .text\n"
+	"exchange_entry: mov %rsi, (%rdx)\n invlpg (%rdi)\n sysretq\n"
+	".popsection\n");
+extern const u8 exchange_entry[];
+
+static void system_calls(void)
+{
+	ulong p = row_of(1, 1), q = row_of(1, 2);
+	u64 right = rights(3) | AD;
+
+	if (!has(F_SMAP)) {
+		skip("no SMAP");
+		return;
+	}
+	write_cr4(read_cr4() | CR4_SMAP);
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
+	wrmsr(MSR_STAR, (u64)SEL_CODE << 32 | (u64)(SEL_USER32 | 3) << 48);
+	wrmsr(MSR_LSTAR, (ulong)exchange_entry);
+	wrmsr(MSR_FMASK, FL_AC | FL_IF | FL_TF | FL_DF);
+	map(A, p, right);
+	invlpg(A);
+	for (unsigned i = 0; i < 40; i++) {
+		struct regs r;
+
+		context("round %u", i);
+		regs_init(&r, c_syscall, 3);
+		r.rdi = A;
+		r.rsi = (i & 1 ? p : q) | right;
+		r.rdx = (ulong)pt_entry(A, 1);
+		run(&r);
+		CHECK_STOP(r);
+		CHECK_EQ(r.rax, i & 1 ? 2 : 1);
+		CHECK_EQ(r.rbx, i & 1 ? 1 : 2);
+	}
+}
+
 /* --- another address space meanwhile --- */
 
 static ulong new_root(ulong va, ulong pa, u64 flags)
@@ -421,6 +499,17 @@ static void elsewhere(int ring)
 
 /* --- code beside data --- */
 
+/* As write_at(), by code that nobody has seen stray yet. */
+static void write_anew(int ring, ulong va, u64 v)
+{
+	static u8 copies[1024][16];
+	static unsigned used;
+	u8 *copy = copies[used++ % ARRAY_LEN(copies)];
+
+	memcpy(copy, c_write, sizeof(copies[0]));
+	CHECK_STOP(go(copy, ring, va, v));
+}
+
 /* Functions that say their number, on pages in a row with data. */
 static void code_beside(int ring)
 {
@@ -436,8 +525,14 @@ static void code_beside(int ring)
 		ulong va = A + n * PAGE;
 
 		context("ring %u, round %u", (unsigned)ring, round);
-		if (round & 1)
+		if (round & 1) {
+			/* Away, code and all, and back. */
+			map_row(A, 0, ROW, 0);
 			flush(round / 2, A, ROW);
+			CHECK_PF(go(c_read, ring, va, 0), user_error(ring),
+				 va);
+			map_row(A, pa, ROW, rights(ring) | AD);
+		}
 		/* They come along with the first. */
 		write_at(ring, A + PAGE / 2, round);
 		CHECK_EQ(word(pa + PAGE / 2), round);
@@ -445,7 +540,7 @@ static void code_beside(int ring)
 			u64 code = (u64)say[0] | (u64)v << 8 |
 				   (u64)say[5] << 40 | (u64)say[6] << 48;
 
-			write_at(ring, va, code);
+			write_anew(ring, va, code);
 			regs_init(&r, (const u8 *)va, ring);
 			r.rip = va;
 			run(&r);
@@ -506,6 +601,7 @@ BOTH(rows)
 BOTH(neighbours_change)
 BOTH(after_fault)
 BOTH(pile)
+BOTH(small_and_large)
 BOTH(elsewhere)
 BOTH(code_beside)
 BOTH(many)
@@ -516,6 +612,8 @@ const struct test tests[] = {
 	{ "neighbours that change", both_neighbours_change },
 	{ "pages that come by a page fault", both_after_fault },
 	{ "many flushes before anybody looks", both_pile },
+	{ "small pages and large ones in turn", both_small_and_large },
+	{ "back from a system call", system_calls },
 	{ "another address space meanwhile", both_elsewhere },
 	{ "code beside data", both_code_beside },
 	{ "more pages than anybody keeps", both_many },
