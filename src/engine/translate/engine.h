@@ -306,8 +306,15 @@ void tlb_forget_code(struct tcpu *t);
 void tlb_keep(struct tcpu *t, struct asid *a);
 void tlb_bring(struct tcpu *t, struct asid *a);
 
-/* --- kcode.c --- where the kernel's code is mapped */
+/* --- pagewalk.c --- as x86_walk() and x86_walk_peek(); without the lock and
+ * with or without it */
 struct x86_walk;
+int pagewalk(struct tcpu *t, gva_t va, unsigned acc, bool ac,
+	     struct x86_walk *w, struct x86_fault *f);
+bool pagewalk_peek(struct tcpu *t, gva_t va, unsigned acc, bool ac,
+		   struct x86_walk *w);
+
+/* --- kcode.c --- where the kernel's code is mapped */
 void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w);
 void kcode_forget(struct kcode *k);
 /* A jump to @va, on the page at @gpa, is about to be chained for all vCPUs,

@@ -218,6 +218,7 @@ struct tcpu {
 	u64 window[WINDOW_RIGHTS][WINDOW_SLOTS];
 	struct space *window_user, *window_low, *window_high; /* or NULL */
 	u32 window_hot; /* bool: user code runs in windows */
+	bool window_due; /* see window_due.c */
 	struct windows *windows; /* NULL: none */
 	bool soft_once; /* ... but for the next instruction */
 	bool exclusive_once; /* ... which is to run beside no other vCPU */
