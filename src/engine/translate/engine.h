@@ -318,6 +318,16 @@ bool kcode_note_link(struct tcpu *t, gva_t va, gpa_t gpa);
 bool kcode_is_same(struct tcpu *t);
 bool kcode_is_same_at(struct tcpu *t, gva_t va);
 
+/* --- ucode.c --- where the user's code is mapped */
+/* Code on the page at @va was found at that of @gpa. */
+void ucode_note(struct ucode *u, gva_t va, gpa_t gpa);
+void ucode_forget(struct ucode *u);
+/* Is it mapped now, in the current address space, as it was noted? All of it;
+ * or the page at @va. */
+bool ucode_is_same(struct tcpu *t, struct ucode *u);
+bool ucode_is_same_at(struct tcpu *t, const struct ucode *u, gva_t va);
+bool ucode_knows(const struct ucode *u, gva_t va);
+
 /* --- asid.c --- address spaces that are not current */
 /* CR3 becomes @to. @keep: what is cached of its PCID stays good. */
 void asid_switch(struct tcpu *t, u64 to, bool keep);
@@ -341,13 +351,16 @@ void jc_flush_local(struct tcpu *t);
 void jc_flush_users(struct tcpu *t);
 void jc_flush_page(struct tcpu *t, gva_t va);
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
-/* The block for @va is entered without an entry of its own: its page counts
- * as one that the jump cache, and the shadow stack, know. */
-void jc_note(struct tcpu *t, gva_t va, bool global);
+/* @b, for @va, is entered without an entry of its own: its pages count as such
+ * that the jump cache, and the shadow stack, know. */
+void jc_note(struct tcpu *t, gva_t va, const struct block *b, bool global);
 /* What is cached of local pages goes into @a, or comes back from it. */
 void jc_keep(struct tcpu *t, struct asid *a);
 void jc_bring(struct tcpu *t, struct asid *a);
 void jc_forget(struct asid *a);
+/* It has been flushed meanwhile: what is not global goes, and the user's is to
+ * be asked for. */
+void jc_doubt(struct asid *a);
 /* MIRRORS: flow_find(), flow_find_host(). A tag is the address plus the
  * generation, and so generations do not displace each other. */
 #define JC_HASH_1 32
