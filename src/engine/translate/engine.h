@@ -66,9 +66,9 @@ struct stubs {
 	u8 *callout; /* T0: struct callout; returns, or leaves */
 	u8 *exit_host, *exit_saved; /* T0: struct block_exit */
 	u8 *poll_host, *poll_saved; /* T0: struct block */
-	/* T0: target address (jump_miss: plus the generation), flags SAVED */
-	u8 *jump_miss, *jump_plain;
-	u8 *jump_miss_host; /* the same with flags in EFLAGS */
+	/* T0: target address plus the generation, flags SAVED or in EFLAGS */
+	u8 *jump_miss[JC_COUNT], *jump_miss_host[JC_COUNT];
+	u8 *jump_plain; /* T0: target address, flags SAVED */
 	/* A return that is not to where the shadow stack says. */
 	u8 *ret_miss[JC_COUNT], *ret_miss_host[JC_COUNT];
 	u8 *ret; /* a plain one */
@@ -260,6 +260,7 @@ void flow_to_found(struct emit *e, unsigned n, u8 op);
 /* Both, by way of C if it is not there: a jump. */
 void flow_lookup(struct emit *e, const struct stubs *stubs, unsigned n);
 void flow_lookup_host(struct emit *e, const struct stubs *stubs, unsigned n);
+u8 *stub_jump_miss(struct emit *e, unsigned n, bool host_flags, const u8 *to_c);
 
 /* --- syscall.c --- */
 /* STAR, SFMASK, EFER or CR4 has changed. */

@@ -43,13 +43,11 @@ static bool too_near_hole(gva_t va)
 	return va - (BIT64(47) - JC_ENTRIES) < 2 * JC_ENTRIES;
 }
 
-/* No address that is looked up in entry @i has this tag: 0 and 1 are looked
- * up in entries 0 and 1. */
-static void entry_clear(struct tcpu *t, unsigned n, unsigned i)
+/* No address that is looked up in entry @i, or pushed there from the one
+ * before, has this tag: 0 and 2 are looked up in entries 0 and 2. */
+static void entry_clear(struct jc_entry *j, unsigned i)
 {
-	struct jc_entry *j = &t->jc[n][i];
-
-	*j = (struct jc_entry){ .tag = i ? 0 : 1 };
+	*j = (struct jc_entry){ .tag = i < 2 ? 2 : 0 };
 	j->minus_tag = -j->tag;
 }
 
@@ -61,8 +59,8 @@ static void kept_forget(struct tcpu *t, unsigned n)
 
 static void entries_clear(struct tcpu *t, unsigned n)
 {
-	for (unsigned i = 0; i < JC_ENTRIES; i++)
-		entry_clear(t, n, i);
+	for (unsigned i = 0; i <= JC_ENTRIES; i++)
+		entry_clear(&t->jc[n][i], i);
 }
 
 /*
@@ -174,22 +172,31 @@ void jc_flush(struct tcpu *t, unsigned n)
 	begin_generation(t, n);
 }
 
+/* The entry for @tag, or NULL. */
+static struct jc_entry *find(struct tcpu *t, unsigned n, u64 tag)
+{
+	struct jc_entry *j = &t->jc[n][jc_index(tag)];
+
+	if (j->tag == tag)
+		return j;
+	return j[1].tag == tag ? j + 1 : NULL;
+}
+
 void jc_drop(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	u64 tag = va + t->jc_generation[n];
+	struct jc_entry *j = find(t, n, va + t->jc_generation[n]);
 
-	if (t->jc[n][jc_index(tag)].tag == tag)
-		entry_clear(t, n, jc_index(tag));
+	if (j)
+		entry_clear(j, (unsigned)(j - t->jc[n]));
 }
 
 u64 jc_find(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	u64 tag = va + t->jc_generation[n];
-	const struct jc_entry *j = &t->jc[n][jc_index(tag)];
+	const struct jc_entry *j = find(t, n, va + t->jc_generation[n]);
 
-	if (j->tag != tag)
+	if (!j)
 		return 0;
 	t->code_base = j->code_base;
 	return j->host;
@@ -335,14 +342,22 @@ void jc_note(struct tcpu *t, gva_t va, const struct block *b, bool global)
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 {
 	unsigned n = key_jc(t->key);
-	struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
+	u64 tag = va + t->jc_generation[n];
+	struct jc_entry *j;
 
 	jc_note(t, va, b, global);
 	if ((b->key & KEY_ALONE) || t->e->options.no_chaining ||
 	    too_near_hole(va))
 		return;
-	j->tag = va + t->jc_generation[n];
-	j->minus_tag = -j->tag;
+	j = find(t, n, tag);
+	if (!j) {
+		j = &t->jc[n][jc_index(tag)];
+		if (jc_index(j->tag) == jc_index(tag) &&
+		    !((j->tag ^ tag) >> 48))
+			j[1] = j[0];
+	}
+	j->tag = tag;
+	j->minus_tag = -tag;
 	j->host = (u64)(uintptr_t)block_entry(b, key_flags(b->key), false);
 	j->code_base = va - (b->gpa & ~PAGE_MASK);
 }

@@ -83,7 +83,8 @@ struct tlb {
 	bool any_large_local; /* some large entry may be user's */
 };
 
-/* Where indirect jumps find their target: by virtual address. */
+/* Where indirect jumps find their target: by virtual address, in the entry
+ * that it hashes to or, pushed there by another one, in the next. */
 #define JC_BITS 14
 #define JC_ENTRIES (1u << JC_BITS)
 
@@ -268,7 +269,7 @@ struct tcpu {
 	struct stat_group stat_group, class_group;
 
 	struct tlb tlb[MMU_COUNT];
-	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
+	struct jc_entry jc[JC_COUNT][JC_ENTRIES + 1];
 	struct itlb_entry itlb[ITLB_ENTRIES];
 	struct kcode kcode;
 	u32 linked_epoch; /* engine.linked_epoch, when it was last looked at */
