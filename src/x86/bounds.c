@@ -47,11 +47,6 @@ struct sum {
 	u64 constant; /* its magnitude */
 };
 
-static u64 magnitude(s64 v)
-{
-	return v < 0 ? -(u64)v : (u64)v;
-}
-
 static u64 add(u64 a, u64 b)
 {
 	return a > MAX_BOUND || b > MAX_BOUND ? X86_UNBOUNDED : a + b;
@@ -112,7 +107,7 @@ static u64 with_constant(const struct x86_bounds *b, const struct x86_insn *i,
 			 unsigned op, u8 to, struct x86_moves *m)
 {
 	struct sum s = { .base = to, .index = X86_BASE_NONE,
-			 .constant = magnitude((s64)i->imm) };
+			 .constant = x86_magnitude((s64)i->imm) };
 
 	if (op == 4 && (s64)i->imm >= 0)
 		return i->imm;
@@ -139,7 +134,7 @@ static u64 lea(const struct x86_bounds *b, const struct x86_insn *i, u8 to,
 	       struct x86_moves *m)
 {
 	struct sum s = { .base = i->base, .index = i->index,
-			 .scale = i->scale, .constant = magnitude(i->disp) };
+			 .scale = i->scale, .constant = x86_magnitude(i->disp) };
 
 	if (i->adsize != 8)
 		return MAX_32;
@@ -201,7 +196,7 @@ static u64 wide(const struct x86_bounds *b, const struct x86_insn *i, u8 to,
 	case 0xd1:
 		return shift(b, i, to);
 	case 0xc7:
-		return magnitude((s64)i->imm);
+		return x86_magnitude((s64)i->imm);
 	default:
 		return X86_UNBOUNDED;
 	}
@@ -300,9 +295,8 @@ void x86_bounds_after(struct x86_bounds *b, const struct x86_insn *i,
 	} else {
 		bound = X86_UNBOUNDED;
 	}
-	for (unsigned r = 0; r < 16; r++)
-		if (written & BIT(r))
-			b->of[r] = X86_UNBOUNDED;
+	for (u32 w = written; w; w &= w - 1)
+		b->of[__builtin_ctz(w)] = X86_UNBOUNDED;
 	if (to != X86_BASE_NONE && (written & BIT(to)))
 		b->of[to] = bound;
 }

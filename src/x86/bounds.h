@@ -31,6 +31,11 @@ struct x86_moves {
 	} of[2];
 };
 
+static inline u64 x86_magnitude(s64 v)
+{
+	return v < 0 ? -(u64)v : (u64)v;
+}
+
 void x86_bounds_forget(struct x86_bounds *b);
 
 /* General registers that the instruction may write, as a mask. */

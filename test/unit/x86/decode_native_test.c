@@ -250,11 +250,6 @@ static void check_flags(struct run *r, const struct native_regs *in,
 		complain(r, "a register depends on flags not read", 0);
 }
 
-static u64 magnitude(u64 v)
-{
-	return (s64)v < 0 ? -v : v;
-}
-
 /* From registers of all sizes, negative ones, too, whose bounds are known:
  * what is said of the result has to be true, be it ever so little. */
 static void check_bounds(struct run *r)
@@ -269,26 +264,26 @@ static void check_bounds(struct run *r)
 		u64 shape = next_random(r);
 
 		in.gpr[k] = (u64)((s64)in.gpr[k] >> (shape & 63));
-		bounds.of[k] = magnitude(in.gpr[k]);
+		bounds.of[k] = x86_magnitude((s64)in.gpr[k]);
 		if (shape & 64)
 			bounds.of[k] += shape >> 32 & 0xff;
 	}
 	run_at(r, &in, r->page + 64, &out);
 	/* The address of its operand. */
 	for (unsigned k = 0; k < 16; k++)
-		if (bounds.of[k] < magnitude(in.gpr[k]))
-			bounds.of[k] = magnitude(in.gpr[k]);
+		if (bounds.of[k] < x86_magnitude((s64)in.gpr[k]))
+			bounds.of[k] = x86_magnitude((s64)in.gpr[k]);
 	x86_bounds_after(&bounds, &r->insn, &moves);
 	if (out.end != NATIVE_DONE)
 		return;
 	for (unsigned k = 0; k < 16; k++)
-		if (magnitude(out.regs.gpr[k]) > bounds.of[k])
+		if (x86_magnitude((s64)out.regs.gpr[k]) > bounds.of[k])
 			complain(r, "a register is larger than its bound", k);
 	for (unsigned k = 0; k < moves.count; k++) {
 		u64 was = in.gpr[moves.of[k].from];
 
 		r->moves++;
-		if (magnitude(out.regs.gpr[moves.to] - was) > moves.of[k].by)
+		if (x86_magnitude((s64)(out.regs.gpr[moves.to] - was)) > moves.of[k].by)
 			complain(r, "a register is farther away than said",
 				 moves.to);
 	}
