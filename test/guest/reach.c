@@ -115,8 +115,8 @@
 			"sub %rbp, %r8\n neg %r8\n mov %r8, %rdi\n") \
 	X(b_stack, "mov (%rdi), %rbx\n xchg %rsp, %rdi\n pop %rbx\n" \
 		   "mov %rbp, %rsp\n pop %rax\n int $0x81\n nop\n") \
-	X(b_stack_lea, "mov %rdi, %rsp\n push %rbx\n pop %rbx\n" \
-		       "lea (%rsp,%rdx,8), %rsp\n pop %rax\n int $0x81\n") \
+	X(b_stack_lea, "mov %rdi, %rsp\n pop %rbx\n" \
+		       "lea -8(%rsp,%rdx,8), %rsp\n pop %rax\n int $0x81\n") \
 	X(b_leave, "push %rbx\n pop %rbx\n leave\n mov %rsp, %rdi\n" \
 		   "int $0x81\n") \
 	X(b_place, "xor %esi, %esi\n mov (%rdi,%rsi), %rbx\n" \
