@@ -109,7 +109,7 @@ u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n)
 	/* An interrupt may have waited for IF. */
 	emit_gs_imm32(e, false, 0x81, 7, GS(v.request), 0);
 	none = emit_jcc_fwd(e, CC_E);
-	emit_gs_imm32(e, false, 0xc7, 0, GS(calm), 0);
+	emit_disturb(e);
 	emit_land(e, none);
 	switch_shadow(e, MMU_KERNEL, SHADOW(n, rsp));
 	emit_mov(e, T0, X86_RCX);
