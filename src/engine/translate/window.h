@@ -11,7 +11,7 @@
  *
  * Isolation: a window and the guards around it hold pages of guest RAM or
  * nothing. Generated code reads the delta by the slot number of the very
- * address that it uses, within the reach of a displacement.
+ * address that it uses, or of one that is at most WINDOW_REACH away.
  */
 #ifndef DOPPEL_TRANSLATE_WINDOW_H
 #define DOPPEL_TRANSLATE_WINDOW_H
