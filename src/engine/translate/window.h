@@ -11,7 +11,7 @@
  *
  * Isolation: a window and the guards around it hold pages of guest RAM or
  * nothing. Generated code reads the delta by the slot number of the very
- * address that it uses, within the reach of a displacement.
+ * address that it uses, or of one that is at most WINDOW_REACH away.
  */
 #ifndef DOPPEL_TRANSLATE_WINDOW_H
 #define DOPPEL_TRANSLATE_WINDOW_H
@@ -23,10 +23,11 @@
 #define WINDOW_SHIFT 39
 #define WINDOW_SLOTS 512u
 #define WINDOW_BYTES BIT64(WINDOW_SHIFT)
-/* How far generated code may be off: a displacement, and what PUSH and POP
- * may move RSP within a block, twice over. */
-#define WINDOW_GUARD GiB(8)
-#define WINDOW_REACH (WINDOW_GUARD / 4)
+/* How far from the address whose slot was looked up generated code accesses
+ * at most: a displacement, an index of 32 bits, and what registers may have
+ * moved by meanwhile. The guards are larger than that and any operand. */
+#define WINDOW_REACH GiB(44)
+#define WINDOW_GUARD GiB(48)
 
 /* With more than this many, none has any. */
 #define WINDOW_CPUS 32u

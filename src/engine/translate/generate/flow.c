@@ -551,8 +551,6 @@ void flow_jcc(struct trans *tr)
 	/* Decoding has gone on behind it, unless that is where it ended. */
 	if (tr->n + 1 == tr->insn_count)
 		flow_exit(tr, tr->next, false);
-	else
-		tr->keep_delta = tr->keep_delta0 = true;
 }
 
 /* JRCXZ, JECXZ, LOOP with 32- or 64-bit counters; no flags are touched. The
