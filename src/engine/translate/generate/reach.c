@@ -194,6 +194,11 @@ void reach_stack(struct trans *tr, unsigned from, s32 disp)
 	at_register(tr, from, disp);
 }
 
+void reach_linear(struct trans *tr)
+{
+	at_t0(tr, 0);
+}
+
 void reach_moved_rsp(struct trans *tr, s64 n)
 {
 	if (tr->delta_reg != HOST_GUEST_RSP)
