@@ -42,7 +42,7 @@ static inline void callout_end(struct tcpu *t)
 	if (t->v.x86.nmi_masked)
 		req &= ~VCPU_REQ_NMI;
 	if (unlikely(req))
-		__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
+		tcpu_disturb(t);
 }
 
 /* Earlier stores are seen by all before anything that follows is begun. SDM 3A

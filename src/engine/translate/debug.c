@@ -190,7 +190,7 @@ bool debug_defer(struct tcpu *t, gva_t va, unsigned len)
 	    (!debug_watches(t, va) && !debug_watches(t, va + len - 1)))
 		return false;
 	t->debug.alone = true;
-	__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
+	tcpu_disturb(t);
 	return true;
 }
 

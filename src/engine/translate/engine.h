@@ -356,19 +356,19 @@ void jc_note(struct tcpu *t, gva_t va, bool global);
 void jc_keep(struct tcpu *t, struct asid *a);
 void jc_bring(struct tcpu *t, struct asid *a);
 void jc_forget(struct asid *a);
-/* MIRRORS: flow_find(), flow_find_host(). A tag is the address plus the
- * generation, and so generations do not displace each other. */
-#define JC_HASH_1 32
-#define JC_HASH_2 12
-static inline u64 jc_rotated(u64 v, unsigned n)
-{
-	return v >> n | v << (64 - n);
-}
+/* Nothing is to be looked at any more, until something is: to be called before
+ * one looks whether there is. */
+void jc_calm(struct tcpu *t);
+/* Was it, or might it have been, JC_DISTURBED that sent generated code here?
+ * Then it has .calm cleared. */
+bool jc_was_disturbed(struct tcpu *t);
+/* The address that generated code made @tag of. */
+gva_t jc_address(const struct tcpu *t, u64 tag);
+/* MIRRORS: flow_find(), flow_find_host() */
+#define JC_HASH PAGE_SHIFT
 static inline u32 jc_index(u64 tag)
 {
-	u64 h = jc_rotated(tag, JC_HASH_1) + tag;
-
-	return (u32)(jc_rotated(h, JC_HASH_2) + tag) & (JC_ENTRIES - 1);
+	return (u32)(tag + (tag >> JC_HASH)) & (JC_ENTRIES - 1);
 }
 
 /* --- shadow.c --- */

@@ -55,4 +55,13 @@ static inline void emit_rflags(struct emit *e, unsigned reg)
 	emit_ri(e, false, 1, reg, FLAG_FIXED);
 }
 
+/* As tcpu_disturb(). */
+static inline void emit_disturb(struct emit *e)
+{
+	emit_gs_imm32(e, false, 0xc7, 0, GS(calm), 0);
+	for (unsigned n = 0; n < JC_COUNT; n++)
+		emit_gs_imm32(e, true, 0xc7, 0, GS(jc_salt[0]) + 8 * n,
+			      (u32)JC_DISTURBED);
+}
+
 #endif

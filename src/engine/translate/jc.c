@@ -31,7 +31,24 @@ static bool is_users(unsigned n)
 	return n == MMU_USER || n == JC_USER_WINDOW;
 }
 
-#define GENERATION BIT64(48)
+/*
+ * Number @n: in the upper 16 bits, where addresses are canonical; and in the
+ * low ones, by which entries are found, so that address spaces with code at the
+ * same addresses do not displace each other. Two tags are equal only if
+ * generation and address are: see too_near_hole().
+ */
+#define GENERATION_LAST 0xfffeu
+static u64 generation(u32 n)
+{
+	return (u64)n << 48 | (n * 0x9e5u & (JC_ENTRIES - 1));
+}
+
+/* Where adding the low bits of a generation might lead to where addresses are
+ * not canonical, and others are with another generation. */
+static bool too_near_hole(gva_t va)
+{
+	return va - (BIT64(47) - JC_ENTRIES) < 2 * JC_ENTRIES;
+}
 
 /* No address that is looked up in entry @i has this tag: 0 and 1 are looked
  * up in entries 0 and 1. */
@@ -68,13 +85,55 @@ void jc_clear(struct tcpu *t)
 	}
 }
 
+/* PAIRS: tcpu_disturb() of other threads; either sees the other's store. */
+static void set_generation(struct tcpu *t, unsigned n, u64 g)
+{
+	t->jc_generation[n] = g;
+	__atomic_store_n(&t->jc_salt[n], g, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&t->calm, __ATOMIC_SEQ_CST))
+		t->jc_salt[n] = JC_DISTURBED;
+	shadow_reset(t, n);
+}
+
+void jc_calm(struct tcpu *t)
+{
+	__atomic_store_n(&t->calm, 1, __ATOMIC_SEQ_CST);
+	for (unsigned n = 0; n < JC_COUNT; n++)
+		__atomic_store_n(&t->jc_salt[n], t->jc_generation[n],
+				 __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Another thread may have been half way through tcpu_disturb() in jc_calm(). */
+bool jc_was_disturbed(struct tcpu *t)
+{
+	if (likely(t->jc_salt[key_jc(t->key)] != JC_DISTURBED))
+		return false;
+	__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
+	return true;
+}
+
+/*
+ * DEVIATES: for an address that is not canonical the answer may be one that is,
+ * if there is a request at the same moment.
+ */
+gva_t jc_address(const struct tcpu *t, u64 tag)
+{
+	unsigned n = key_jc(t->key);
+	u64 salt = __atomic_load_n(&t->jc_salt[n], __ATOMIC_RELAXED);
+
+	if (salt == JC_DISTURBED && x86_is_canonical(tag - JC_DISTURBED))
+		return tag - JC_DISTURBED;
+	return tag - t->jc_generation[n];
+}
+
 /* Each vCPU has generations of its own, for guards of links compare them, too:
  * those that are its index modulo a power of two. */
-static u64 jc_generation_step(const struct tcpu *t)
+static u32 generation_step(const struct tcpu *t)
 {
-	u64 step = GENERATION;
+	u32 step = 1;
 
-	while (step < t->v.vm->cpu_total * GENERATION)
+	while (step < t->v.vm->cpu_total)
 		step *= 2;
 	return step;
 }
@@ -84,18 +143,13 @@ void jc_init(struct tcpu *t)
 	unsigned used = 0;
 
 	for (unsigned n = 0; n < JC_COUNT; n++) {
-		t->jc_last_generation[n] = t->v.index * GENERATION;
+		t->jc_last[n] = t->v.index + generation_step(t);
+		set_generation(t, n, generation(t->jc_last[n]));
 		entries_clear(t, n);
 		t->jc_bloom[n] = t->jc_bloom_memory[used++];
 		for (unsigned i = 0; i < ASIDS; i++)
 			t->asid[i].jc[n].bloom = t->jc_bloom_memory[used++];
 	}
-}
-
-static void set_generation(struct tcpu *t, unsigned n, u64 generation)
-{
-	t->jc_generation[n] = generation;
-	shadow_reset(t, n);
 }
 
 /*
@@ -105,20 +159,21 @@ static void set_generation(struct tcpu *t, unsigned n, u64 generation)
  */
 static void begin_generation(struct tcpu *t, unsigned n)
 {
-	u64 next = t->jc_last_generation[n] + jc_generation_step(t);
+	u32 step = generation_step(t), next = t->jc_last[n] + step;
 
 	/* They come back after all have been used. */
-	if (next < t->jc_last_generation[n]) {
+	if (next > GENERATION_LAST) {
+		next = t->v.index + step;
 		entries_clear(t, n);
 		kept_forget(t, n);
 		link_guards_break(t->e);
 	}
-	t->jc_last_generation[n] = next;
+	t->jc_last[n] = next;
 	fill_bytes(t->jc_bloom[n], 0, JC_BLOOM_BITS / 8);
 	t->jc_local[n] = false;
 	if (!is_users(n))
 		link_far_break(t->e);
-	set_generation(t, n, t->jc_last_generation[n]);
+	set_generation(t, n, generation(next));
 }
 
 void jc_flush(struct tcpu *t, unsigned n)
@@ -278,10 +333,11 @@ void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 	struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
 
 	jc_note(t, va, global);
-	if ((b->key & KEY_ALONE) || t->e->options.no_chaining)
+	if ((b->key & KEY_ALONE) || t->e->options.no_chaining ||
+	    too_near_hole(va))
 		return;
 	j->tag = va + t->jc_generation[n];
 	j->minus_tag = -j->tag;
-	j->host = (u64)(uintptr_t)block_entry(b, key_flags(b->key), true);
+	j->host = (u64)(uintptr_t)block_entry(b, key_flags(b->key), false);
 	j->code_base = va - (b->gpa & ~PAGE_MASK);
 }

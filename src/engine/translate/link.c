@@ -130,7 +130,7 @@ void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to)
 	patch64(t->e, x->guard + x->guard_tag, -(t->code_base + generation));
 	patch64(t->e, x->guard + x->guard_base, target);
 	patch_rel32(t->e, x->guard + x->guard_jump,
-		    block_entry(to, key_flags(x->key), x->backward));
+		    block_entry(to, key_flags(x->key), false));
 	x->to = to;
 	list_add_tail(&to->incoming, &x->link);
 	patch_rel32(t->e, x->patch, x->guard);

@@ -51,11 +51,6 @@ static void back_off(unsigned *looks)
 		host_yield();
 }
 
-static void hurry(struct tcpu *t)
-{
-	__atomic_store_n(&t->calm, 0, __ATOMIC_SEQ_CST);
-}
-
 void quiesce_park(struct tcpu *t)
 {
 	quiesce_pass(t);
@@ -88,7 +83,7 @@ void quiesce_wait(struct tcpu *t, u64 cpus)
 		before[i] = passes_of(tcpu_of(vm->cpus[i]));
 	for (unsigned i = 0; i < vm->cpu_count; i++)
 		if (cpus & BIT64(i))
-			hurry(tcpu_of(vm->cpus[i]));
+			tcpu_disturb(tcpu_of(vm->cpus[i]));
 	for (unsigned i = 0; i < vm->cpu_count; i++) {
 		struct tcpu *u = tcpu_of(vm->cpus[i]);
 		unsigned looks = 0;
@@ -137,7 +132,7 @@ void exclusive_begin(struct tcpu *t)
 	e->exclusive_depth = 1;
 	__atomic_store_n(&e->exclusive, 1, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < vm->cpu_count; i++)
-		hurry(tcpu_of(vm->cpus[i]));
+		tcpu_disturb(tcpu_of(vm->cpus[i]));
 	for (unsigned i = 0; i < vm->cpu_count; i++) {
 		unsigned looks = 0;
 

@@ -243,7 +243,7 @@ void run_soft_once(struct tcpu *t)
 {
 	t->debug.alone = true;
 	t->soft_once = true;
-	__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
+	tcpu_disturb(t);
 }
 
 void run_exclusive_once(struct tcpu *t)
@@ -303,7 +303,7 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	/* @x may not be used from here on, unless the epoch says so. */
 	set_rip(t, t->code_base + (u64)(s64)x->target);
 	quiesce_pass(t);
-	if (must_leave(t))
+	if (jc_was_disturbed(t) || must_leave(t))
 		return leave(t);
 	b = find_block(t, &global);
 	if (!b)
@@ -373,7 +373,11 @@ u64 run_jump_plain(struct tcpu *t, gva_t va)
 
 u64 run_jump(struct tcpu *t, u64 tag)
 {
-	return run_jump_plain(t, tag - t->jc_generation[key_jc(t->key)]);
+	gva_t va = jc_address(t, tag);
+
+	if (jc_was_disturbed(t))
+		t->stats.polls++;
+	return run_jump_plain(t, va);
 }
 
 u64 run_callout(struct tcpu *t, struct callout *c)
@@ -443,7 +447,7 @@ static bool attend(struct tcpu *t, enum vm_exit *why)
 	struct x86_state *s = &t->v.x86;
 	u32 req;
 
-	__atomic_store_n(&t->calm, 1, __ATOMIC_SEQ_CST);
+	jc_calm(t);
 	/* Somebody may wait for us to do so. */
 	quiesce_park(t);
 	quiesce_unpark(t);
@@ -514,7 +518,7 @@ static void enter_in_shadow(struct tcpu *t)
 	b = find_block(t, &global);
 	if (b) {
 		if (vcpu_requests(&t->v))
-			__atomic_store_n(&t->calm, 0, __ATOMIC_RELAXED);
+			tcpu_disturb(t);
 		jc_note(t, t->v.x86.rip, global);
 		pc = block_entry(b, b->pref, false);
 		(void)enter_block(t, b);

@@ -90,11 +90,18 @@ struct tlb {
 #define JC_BLOOM_BITS 8192
 
 struct jc_entry {
-	u64 tag; /* the target's virtual address, plus jc_generation */
+	u64 tag; /* the target's virtual address, plus .jc_generation */
 	u64 host; /* entry with flags as key_flags() says */
 	u64 code_base; /* virtual address of the target's page */
 	u64 minus_tag; /* its complement to 0 */
 };
+
+/*
+ * What generated code adds to an address to make a tag of it while there are
+ * requests to look at: such a tag is in no jump cache, and what looks it up
+ * comes to C. Generations are from 1 << 48 on.
+ */
+#define JC_DISTURBED (-BIT64(31))
 
 /* Address spaces that are kept; see asid.c. Bits of struct map.asids. */
 #define ASIDS 8
@@ -218,9 +225,11 @@ struct tcpu {
 	struct engine *e;
 	u32 key; /* mode of the code that runs now: see key.h */
 	/* Added to addresses before they are compared, so that a flush is one
-	 * addition; in the upper 16 bits, where addresses are canonical. */
+	 * addition; see jc.c. */
 	u64 jc_generation[JC_COUNT];
-	u64 jc_last_generation[JC_COUNT]; /* ... that was begun */
+	/* The same, or JC_DISTURBED: what generated code adds. Atomic. */
+	u64 jc_salt[JC_COUNT];
+	u32 jc_last[JC_COUNT]; /* the number of the last generation */
 	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
 	u64 jc_cs[JC_COUNT]; /* ... and base and limit of CS */
 	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
@@ -279,6 +288,18 @@ static inline u64 flags_from_ax(u16 ax)
 static inline u16 flags_to_ax(u64 rflags)
 {
 	return (u16)(((rflags & 0xd5) << 8) | ((rflags >> 11) & 1));
+}
+
+/*
+ * Generated code comes to C soon: at the next entry that polls, or when it
+ * looks a target up. Any thread, and signal handlers.
+ */
+static inline void tcpu_disturb(struct tcpu *t)
+{
+	__atomic_store_n(&t->calm, 0, __ATOMIC_SEQ_CST);
+	for (unsigned n = 0; n < JC_COUNT; n++)
+		__atomic_store_n(&t->jc_salt[n], JC_DISTURBED,
+				 __ATOMIC_RELAXED);
 }
 
 /* The whole RFLAGS, when flags are SAVED. */

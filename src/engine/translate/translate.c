@@ -226,7 +226,7 @@ static void translate_vcpu_fini(struct vcpu *v)
 
 static void translate_kick(struct vcpu *v)
 {
-	__atomic_store_n(&tcpu_of(v)->calm, 0, __ATOMIC_RELEASE);
+	tcpu_disturb(tcpu_of(v));
 }
 
 static void translate_state_changed(struct vcpu *v)

@@ -176,7 +176,7 @@ static void emit_guard(struct trans *tr, struct block_exit *x)
 	x->guard = emit_pc(e);
 	emit_mov(e, T0, X86_RCX);
 	emit_gs(e, true, OP_MOV, X86_RCX, GS(code_base));
-	emit_gs(e, true, OP_MOV, T1, GS(jc_generation[0]) + 8 * tr->jc);
+	emit_gs(e, true, OP_MOV, T1, GS(jc_salt[0]) + 8 * tr->jc);
 	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
 	x->guard_tag = emit_mov_patched(e, T1, x);
 	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);

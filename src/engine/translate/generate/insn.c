@@ -246,7 +246,7 @@ static void do_sti(struct trans *tr)
 	set_rflags_bit(tr, FLAG_IF, true);
 	emit_gs_imm32(e, false, 0x81, 7, GS(v.request), 0);
 	none = emit_jcc_fwd(e, CC_E);
-	emit_gs_imm32(e, false, 0xc7, 0, GS(calm), 0);
+	emit_disturb(e);
 	emit_land(e, none);
 	tr->end_after_next = true;
 }

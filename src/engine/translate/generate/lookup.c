@@ -28,11 +28,9 @@ u8 *flow_find(struct emit *e, unsigned n)
 	u32 jc = jc_at(n);
 	u8 *miss;
 
-	emit_gs(e, true, ALU_ADD, T0, GS(jc_generation[0]) + 8 * n);
+	emit_gs(e, true, ALU_ADD, T0, GS(jc_salt[0]) + 8 * n);
 	emit_mov(e, T1, T0);
-	emit_shift(e, true, 1, T1, JC_HASH_1); /* ror */
-	emit_rr(e, true, ALU_ADD, T1, T0);
-	emit_shift(e, true, 1, T1, JC_HASH_2);
+	emit_shift(e, true, 5, T1, JC_HASH); /* shr */
 	emit_rr(e, true, ALU_ADD, T1, T0);
 	emit_ri(e, false, 4, T1, JC_ENTRIES - 1);
 	emit_shift(e, false, 4, T1, 2);
@@ -50,12 +48,10 @@ u8 *flow_find_host(struct emit *e, unsigned n)
 	u32 jc = jc_at(n);
 	u8 *hit, *miss;
 
-	emit_gs(e, true, OP_STORE, X86_RCX, GS(scratch[1]));
-	emit_gs(e, true, OP_MOV, X86_RCX, GS(jc_generation[0]) + 8 * n);
+	emit8(e, 0x51); /* push %rcx */
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(jc_salt[0]) + 8 * n);
 	emit_lea(e, true, T0, T0, X86_RCX, 0, 0);
-	emit_rorx(e, T1, T0, JC_HASH_1);
-	emit_lea(e, true, T1, T1, T0, 0, 0);
-	emit_rorx(e, T1, T1, JC_HASH_2);
+	emit_rorx(e, T1, T0, JC_HASH);
 	emit_lea(e, true, T1, T1, T0, 0, 0);
 	for (unsigned k = 0; k < sizeof(pdep); k++)
 		emit8(e, pdep[k]);
@@ -64,10 +60,10 @@ u8 *flow_find_host(struct emit *e, unsigned n)
 		 jc + offsetof(struct jc_entry, minus_tag));
 	emit_lea(e, true, X86_RCX, X86_RCX, T0, 0, 0);
 	hit = emit_jrcxz(e);
-	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
+	emit8(e, 0x59); /* pop %rcx */
 	miss = emit_jmp_fwd(e);
 	emit_jrcxz_land(e, hit);
-	emit_gs(e, true, OP_MOV, X86_RCX, GS(scratch[1]));
+	emit8(e, 0x59);
 	found(e, jc);
 	return miss;
 }

@@ -108,7 +108,7 @@ static void load_user(struct emit *e, u8 op, u32 segments)
 	/* An interrupt may have waited for IF. */
 	emit_gs_imm32(e, false, 0x81, 7, GS(v.request), 0);
 	none = emit_jcc_fwd(e, CC_E);
-	emit_gs_imm32(e, false, 0xc7, 0, GS(calm), 0);
+	emit_disturb(e);
 	emit_land(e, none);
 }
 
