@@ -72,7 +72,8 @@ struct stubs {
 	/* A return that is not to where the shadow stack says. */
 	u8 *ret_miss[JC_COUNT], *ret_miss_host[JC_COUNT];
 	u8 *ret; /* a plain one */
-	u8 *syscall[2], *sysret[2]; /* [1]: user code in windows */ /* see syscall.c */
+	/* [1]: user code in windows. See syscall.c, iret.c. */
+	u8 *syscall[2], *sysret[2], *iret[2];
 	u8 *shadow_empty[JC_COUNT];
 	/* Finish a write that was done on the bounce buffer. */
 	u8 *commit_host, *commit_saved;
@@ -267,6 +268,13 @@ u8 *stub_jump_miss(struct emit *e, unsigned n, bool host_flags, const u8 *to_c);
 void fastcall_update(struct tcpu *t);
 u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel);
 u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
+u8 *stub_iret(struct emit *e, const struct stubs *s, unsigned n);
+
+/* --- iret.c --- */
+/* IRETQ to the user has been carried out: that is what it does. */
+void fastret_note(struct tcpu *t);
+/* The GDT is another. */
+void fastret_forget(struct tcpu *t);
 
 /* --- strings.c --- */
 u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);

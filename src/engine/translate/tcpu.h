@@ -259,6 +259,15 @@ struct tcpu {
 		struct x86_seg seg[2][2]; /* CS and SS of either */
 	} fastcall;
 
+	/* What IRET to the user does, as it did the last time: see iret.c. */
+	struct fastret {
+		u32 cs, ss; /* selectors; NO_SELECTOR: none */
+		gva_t cs_at, ss_at; /* their descriptors */
+		u64 cs_raw, ss_raw; /* ... as they were found there */
+		struct x86_seg seg[2];
+		u64 rip, rsp; /* popped, on the way */
+	} fastret;
+
 	/* Address spaces that CR3 may come back to. */
 	struct asid asid[ASIDS];
 	unsigned asid_now;
