@@ -52,7 +52,7 @@ static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
 /* 1 if @m is to go, with its neighbours: when all have been checked. */
 static unsigned check(struct tcpu *t, struct space *sp, struct map *m)
 {
-	if (map_check(t, sp, m) || !sp->map_count)
+	if (m->gone || map_check(t, sp, m) || !sp->map_count)
 		return 0;
 	m->gone = true;
 	return 1;
@@ -64,6 +64,8 @@ static unsigned check(struct tcpu *t, struct space *sp, struct map *m)
 /* All that are gone, of which there are @n. */
 static void drop_gone(struct tcpu *t, struct space *sp, unsigned n)
 {
+	if (!sp->map_count) /* the host has refused something meanwhile */
+		return;
 	if (n > (u64)STAYS_COST * (sp->map_count - n)) {
 		space_empty(t, sp);
 		return;
@@ -117,31 +119,35 @@ static bool is_near(const struct map *m, gva_t va)
 	return m->large ? ((m->va ^ va) >> 30) == 0 : m->va == (va & PAGE_MASK);
 }
 
-static unsigned check_near(struct tcpu *t, struct space *sp, gva_t va)
+static void check_near(struct tcpu *t, struct space *sp, gva_t va)
 {
 	unsigned gone = 0;
 
 	for (unsigned i = 0; i < sp->map_count; i++)
 		if (is_near(&sp->maps[i], va))
 			gone += check(t, sp, &sp->maps[i]);
-	return gone;
+	drop_gone(t, sp, gone);
 }
 
 void space_check_pages(struct tcpu *t, struct space *sp, const gva_t *va,
 		       unsigned n)
 {
-	bool large = sp->large_count;
 	unsigned gone = 0;
 	struct map *m;
 
+	if (sp->large_count && n > 1) {
+		space_check(t, sp, false);
+		return;
+	}
+	if (sp->large_count && n) {
+		check_near(t, sp, va[0]);
+		return;
+	}
 	for (unsigned i = 0; i < n; i++) {
-		if (large)
-			gone += check_near(t, sp, va[i]);
-		else if ((m = map_find(sp, va[i])))
+		m = map_find(sp, va[i]);
+		if (m)
 			gone += check(t, sp, m);
 	}
-	if (large)
-		drop_gone(t, sp, gone);
 	for (unsigned i = 0; gone && i < n; i++) {
 		m = map_find(sp, va[i]);
 		if (m && m->gone)
