@@ -20,11 +20,20 @@ static bool has_pcids(const struct tcpu *t)
 	return t->v.x86.cr4 & CR4_PCIDE;
 }
 
+/* No CR3 is this: reserved bits are set. Nothing is kept of such ones. */
+#define NO_CR3 (~0ull)
+
 static void forget(struct tcpu *t, unsigned n)
 {
-	jc_forget(&t->asid[n]);
-	t->asid[n].tlb_count = 0;
+	struct asid *a = &t->asid[n];
+
+	if (a->cr3 == NO_CR3)
+		return;
+	jc_forget(a);
+	a->tlb_count = 0;
 	window_forget_asid(t, n);
+	if (n != t->asid_now)
+		a->cr3 = NO_CR3;
 }
 
 void asid_forget_all(struct tcpu *t)
@@ -55,10 +64,14 @@ static unsigned find(struct tcpu *t, u64 cr3)
 	for (n = 0; n < ASIDS; n++)
 		if (t->asid[n].cr3 == cr3)
 			return n;
+	for (n = 0; n < ASIDS; n++)
+		if (t->asid[n].cr3 == NO_CR3)
+			goto found;
 	n = t->asid_victim++ % ASIDS;
 	if (n == t->asid_now)
 		n = t->asid_victim++ % ASIDS;
 	forget(t, n);
+found:
 	t->asid[n].cr3 = cr3;
 	return n;
 }
@@ -86,6 +99,7 @@ void asid_switch(struct tcpu *t, u64 to, bool keep)
 		jc_keep(t, from);
 		if (!keep)
 			asid_forget_pcid(t, to & CR3_PCID_MASK);
+		a->cr3 = to;
 		tlb_bring(t, a);
 		jc_bring(t, a);
 		t->asid_now = n;
