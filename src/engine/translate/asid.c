@@ -8,7 +8,8 @@
  * That is what PCIDs are for: most writes of CR3 say that nothing of the new
  * one's is to be dropped. Here an address space is the whole of CR3, and is
  * forgotten whenever anything of its PCID is flushed while it is not current:
- * dropping more than has to be is legal.
+ * dropping more than has to be is legal. But for its jump caches the guest's
+ * tables are asked when it is current again (ucode.c).
  *
  * SDM 3A 4.10.1 "Process-Context Identifiers (PCIDs)", 4.10.4.1 "Operations
  * that Invalidate TLBs and Paging-Structure Caches"
@@ -20,20 +21,17 @@ static bool has_pcids(const struct tcpu *t)
 	return t->v.x86.cr4 & CR4_PCIDE;
 }
 
-/* No CR3 is this: reserved bits are set. Nothing is kept of such ones. */
-#define NO_CR3 (~0ull)
-
+/* What is cached of it is not good any more, or has to be looked at. */
 static void forget(struct tcpu *t, unsigned n)
 {
 	struct asid *a = &t->asid[n];
 
-	if (a->cr3 == NO_CR3)
+	if (a->forgotten)
 		return;
-	jc_forget(a);
+	jc_doubt(a);
 	a->tlb_count = 0;
 	window_forget_asid(t, n);
-	if (n != t->asid_now)
-		a->cr3 = NO_CR3;
+	a->forgotten = n != t->asid_now;
 }
 
 void asid_forget_all(struct tcpu *t)
@@ -64,14 +62,11 @@ static unsigned find(struct tcpu *t, u64 cr3)
 	for (n = 0; n < ASIDS; n++)
 		if (t->asid[n].cr3 == cr3)
 			return n;
-	for (n = 0; n < ASIDS; n++)
-		if (t->asid[n].cr3 == NO_CR3)
-			goto found;
 	n = t->asid_victim++ % ASIDS;
 	if (n == t->asid_now)
 		n = t->asid_victim++ % ASIDS;
 	forget(t, n);
-found:
+	jc_forget(&t->asid[n]);
 	t->asid[n].cr3 = cr3;
 	return n;
 }
@@ -99,10 +94,10 @@ void asid_switch(struct tcpu *t, u64 to, bool keep)
 		jc_keep(t, from);
 		if (!keep)
 			asid_forget_pcid(t, to & CR3_PCID_MASK);
-		a->cr3 = to;
 		tlb_bring(t, a);
 		jc_bring(t, a);
 		t->asid_now = n;
+		a->forgotten = false;
 	} else if (!keep) {
 		asid_forget_pcid(t, to & CR3_PCID_MASK);
 		drop_all(t, to);

@@ -54,8 +54,9 @@ struct block_exit {
 struct insn_meta {
 	u16 guest; /* offset of its first byte from the block's start */
 	bool swapped; /* registers are as the block's .swap says */
-	u8 delta; /* META_PLAIN: the host register with the delta */
+	u8 delta; /* META_PLAIN, META_PLACE: the host register for it */
 	u8 reach; /* META_*, see trans.h */
+	u8 base; /* META_PLACE: the guest register that .delta is of */
 	s16 owed; /* RSP is so much more than the host register says */
 	bool flags_saved; /* at its native instruction, flags_ax is good */
 	bool waits_for_x87; /* a pending #MF goes before faults of its operand */

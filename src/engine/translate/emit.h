@@ -108,10 +108,11 @@ static inline void emit_rm(struct emit *e, bool w, u8 op, unsigned reg,
 		emit32(e, (u32)disp);
 }
 
-/* A memory operand: base + index + disp. */
+/* A memory operand: base + index << scale + disp. */
 struct operand {
 	u8 base;
 	u8 index; /* or NO_INDEX */
+	u8 scale;
 	s32 disp;
 };
 #define NO_INDEX 0xff
@@ -127,7 +128,8 @@ static inline void emit_operand(struct emit *e, unsigned reg,
 
 	emit8(e, (u8)(mod << 6 | (reg & 7) << 3 | (sib ? 4 : m->base & 7)));
 	if (sib)
-		emit8(e, (u8)((m->index == NO_INDEX ? 4 : m->index & 7) << 3 |
+		emit8(e, (u8)(m->scale << 6 |
+			      (m->index == NO_INDEX ? 4 : m->index & 7) << 3 |
 			      (m->base & 7)));
 	if (mod == 1)
 		emit8(e, (u8)m->disp);

@@ -73,8 +73,11 @@ void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f)
 	struct x86_state *s = &t->v.x86;
 
 	t->stats.exceptions++;
-	if (f->vector == X86_PF)
+	if (f->vector == X86_PF) {
 		t->stats.page_faults++;
+		if (!(f->error & PF_I))
+			window_note_fault(t, f->cr2);
+	}
 	TRACE(FAULT, "vector %u error %x rip %x:%llx cr2 %llx cpl %u",
 	      f->vector, f->error, s->seg[X86_CS].sel,
 	      (unsigned long long)s->rip, (unsigned long long)f->cr2,
@@ -288,6 +291,22 @@ static enum window_answer address_in_window(struct tcpu *t, struct block *b,
 	return a;
 }
 
+/* The delta is what a place differs by from the guest's register. */
+static enum window_answer place_in_window(struct tcpu *t, struct block *b,
+					  const struct insn_meta *m,
+					  struct host_fault *h)
+{
+	enum window_answer a;
+	u64 delta, base;
+
+	take_state(t, b, m, h);
+	base = t->v.x86.gpr[m->base];
+	delta = h->gpr[m->delta] - base;
+	a = window_fault(t, h, &delta, &t->fault);
+	h->gpr[m->delta] = base + delta;
+	return a;
+}
+
 /*
  * In a windowed block: a page that is not in the window yet, or what the
  * software TLB will tell apart. True: run the host's instruction again.
@@ -301,6 +320,8 @@ static bool in_window(struct tcpu *t, struct block *b,
 		;
 	else if (m->reach == META_PLAIN)
 		a = window_fault(t, h, &h->gpr[m->delta], &t->fault);
+	else if (m->reach == META_PLACE)
+		a = place_in_window(t, b, m, h);
 	else if (m->reach == META_ADDRESS)
 		a = address_in_window(t, b, m, h);
 	else

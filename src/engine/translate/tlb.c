@@ -16,19 +16,6 @@
 #include "engine/translate/key.h"
 #include "x86/paging.h"
 
-/* A page table may share its page with translated code, and the walk sets A
- * and D bits. Which it does, we are not told: the code there goes. */
-static void *phys_word(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-	void *p = gmem_hva(&t->e->vm->mem, gpa, 8);
-
-	if (p && unlikely(smc_is_code(t->e, gpa)) &&
-	    smc_written(t->e, gpa, 8))
-		t->leave_after = 1;
-	return p;
-}
-
 static void entry_clear(struct tlb *tlb, unsigned i)
 {
 	u64 bad = i ? 0 : PAGE_SIZE;
@@ -278,8 +265,7 @@ static bool walk(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 		x86_gp(f);
 		return false;
 	}
-	return x86_walk(s, va, acc, mmu == MMU_KERNEL_AC, phys_word, t, w,
-			f) == 0;
+	return pagewalk(t, va, acc, mmu == MMU_KERNEL_AC, w, f) == 0;
 }
 
 int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
@@ -361,13 +347,6 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 	return 0;
 }
 
-static void *phys_word_to_read(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-
-	return gmem_hva(&t->e->vm->mem, gpa, 8);
-}
-
 bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
 {
 	const struct itlb_entry *it =
@@ -380,9 +359,8 @@ bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
 		return true;
 	}
 	if (((t->v.x86.efer & EFER_LMA) && !x86_is_canonical(va)) ||
-	    !x86_walk_peek(&t->v.x86, va,
-			   X86_ACC_FETCH | (user ? X86_ACC_USER : 0), false,
-			   phys_word_to_read, t, &w))
+	    !pagewalk_peek(t, va, X86_ACC_FETCH | (user ? X86_ACC_USER : 0),
+			   false, &w))
 		return false;
 	*gpa = w.gpa;
 	return true;

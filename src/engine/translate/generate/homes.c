@@ -179,9 +179,6 @@ void homes_out(struct trans *tr)
 		return;
 	homes_emit_out(tr);
 	set_homes(tr, false);
-	if (tr->delta_reg != HOST_GUEST_RSP)
-		tr->delta_reg = NO_DELTA;
-	tr->delta0_reg = NO_DELTA;
 }
 
 bool homes_end_before(const struct trans *tr)
