@@ -80,7 +80,7 @@ struct tlb {
 	/* Entries to drop on CR3 writes (not global), and from large pages. */
 	u64 local[TLB_ENTRIES / 64];
 	u64 large[TLB_ENTRIES / 64];
-	bool any_large_local; /* some large entry may be user's */
+	bool any_large[2]; /* some may be, in the lower half, in the upper */
 };
 
 /* Where indirect jumps find their target: by virtual address, in the entry
@@ -122,6 +122,7 @@ struct ucode {
 #define ASID_TLB 128
 struct asid {
 	u64 cr3;
+	bool forgotten; /* and nothing has been kept since */
 	/* Of the jump caches; see jc.c. */
 	struct {
 		bool valid;

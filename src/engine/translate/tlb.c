@@ -49,7 +49,7 @@ void tlb_flush_all(struct tcpu *t)
 		fill_bytes(tlb->write_tag, 0, sizeof(tlb->write_tag));
 		fill_bytes(tlb->local, 0, sizeof(tlb->local));
 		fill_bytes(tlb->large, 0, sizeof(tlb->large));
-		tlb->any_large_local = false;
+		tlb->any_large[0] = tlb->any_large[1] = false;
 		entry_clear(tlb, 0);
 	}
 	itlb_clear(t);
@@ -72,6 +72,26 @@ static void itlb_drop_local(struct tcpu *t)
 			t->itlb[w * 64 + (unsigned)__builtin_ctzll(bits)].va =
 				1;
 		t->itlb_local[w] = 0;
+	}
+}
+
+static void note_large(struct tlb *tlb, gva_t va, unsigned i)
+{
+	tlb->large[i / 64] |= BIT64(i % 64);
+	tlb->any_large[va >> 63] = true;
+}
+
+static void drop_large(struct tlb *tlb, gva_t va)
+{
+	for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
+		u64 bits = tlb->large[w];
+
+		for (; bits; bits &= bits - 1) {
+			unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
+
+			if (((tlb->read_tag[i] ^ va) >> 30) == 0)
+				entry_clear(tlb, i);
+		}
 	}
 }
 
@@ -166,17 +186,8 @@ void tlb_flush_page(struct tcpu *t, gva_t va)
 
 		if (tlb->read_tag[i] == page || tlb->write_tag[i] == page)
 			entry_clear(tlb, i);
-		for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
-			u64 bits = tlb->large[w];
-
-			for (; bits; bits &= bits - 1) {
-				unsigned k = w * 64 + (unsigned)
-						__builtin_ctzll(bits);
-
-				if (((tlb->read_tag[k] ^ page) >> 30) == 0)
-					entry_clear(tlb, k);
-			}
-		}
+		if (tlb->any_large[va >> 63])
+			drop_large(tlb, va);
 	}
 	if (it->va == page)
 		it->va = 1;
@@ -239,7 +250,7 @@ void tlb_bring(struct tcpu *t, struct asid *a)
 			allow_writes(t, tlb, i);
 		tlb->local[i / 64] |= BIT64(i % 64);
 		if (kept->tag & KEPT_LARGE)
-			tlb->large[i / 64] |= BIT64(i % 64);
+			note_large(tlb, page, i);
 	}
 	a->tlb_count = 0;
 }
@@ -287,7 +298,7 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	if (!w.global)
 		tlb->local[i / 64] |= BIT64(i % 64);
 	if (w.page_bytes > PAGE_SIZE)
-		tlb->large[i / 64] |= BIT64(i % 64);
+		note_large(tlb, page, i);
 	TRACE(TLB, "fill mmu %u va %llx gpa %llx acc %x%s", mmu,
 	      (unsigned long long)va, (unsigned long long)w.gpa, acc,
 	      w.global ? " global" : "");
