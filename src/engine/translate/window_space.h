@@ -68,6 +68,7 @@ struct space {
 	/* Of the user, to be looked at before its code runs again. */
 	gva_t due[DUE_MAX];
 	unsigned due_count;
+	bool fresh; /* it has got windows just now */
 	bool wants;
 	gva_t wanted; /* it faulted there */
 	/* See window_tick(). */
@@ -188,6 +189,8 @@ void due_page(struct tcpu *t, struct space *sp, gva_t va);
 void due_all(struct tcpu *t, struct space *sp);
 /* It is current now: is anything due? */
 void due_resume(struct tcpu *t, const struct space *sp);
+/* It has windows from now on. */
+void due_show_known(struct tcpu *t, struct space *sp);
 void due_forget(struct space *sp);
 
 #endif
