@@ -143,7 +143,7 @@ bool ucode_is_same(struct tcpu *t)
 	if (u->suspect < u->count && !page_is_same(t, &u->page[u->suspect]))
 		return false;
 	for (unsigned i = 0; i < u->count; i++)
-		if (0 && !page_is_same(t, &u->page[i])) {
+		if (!page_is_same(t, &u->page[i])) {
 			u->suspect = i;
 			return false;
 		}
