@@ -273,7 +273,10 @@ void jc_bring(struct tcpu *t, struct asid *a)
 	bool users = ucode_bring(t, a);
 
 	for (unsigned m = 0; m < JC_COUNT; m++) {
-		if (!a->jc[m].valid || (is_users(m) && !users)) {
+		bool good = a->jc[m].valid && (users || !is_users(m));
+
+		a->jc[m].valid = false;
+		if (!good) {
 			if (t->jc_local[m])
 				begin_generation(t, m);
 			continue;
@@ -281,7 +284,6 @@ void jc_bring(struct tcpu *t, struct asid *a)
 		if (!is_users(m))
 			link_far_break(t->e);
 		set_generation(t, m, a->jc[m].generation);
-		a->jc[m].valid = false;
 		t->jc_local[m] = true;
 	}
 }
