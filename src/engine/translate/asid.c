@@ -24,9 +24,14 @@ static bool has_pcids(const struct tcpu *t)
 /* What is cached of it is not good any more, or has to be looked at. */
 static void forget(struct tcpu *t, unsigned n)
 {
-	jc_doubt(&t->asid[n]);
-	t->asid[n].tlb_count = 0;
+	struct asid *a = &t->asid[n];
+
+	if (a->forgotten)
+		return;
+	jc_doubt(a);
+	a->tlb_count = 0;
 	window_forget_asid(t, n);
+	a->forgotten = n != t->asid_now;
 }
 
 void asid_forget_all(struct tcpu *t)
@@ -92,6 +97,7 @@ void asid_switch(struct tcpu *t, u64 to, bool keep)
 		tlb_bring(t, a);
 		jc_bring(t, a);
 		t->asid_now = n;
+		a->forgotten = false;
 	} else if (!keep) {
 		asid_forget_pcid(t, to & CR3_PCID_MASK);
 		drop_all(t, to);

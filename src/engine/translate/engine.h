@@ -72,7 +72,8 @@ struct stubs {
 	/* A return that is not to where the shadow stack says. */
 	u8 *ret_miss[JC_COUNT], *ret_miss_host[JC_COUNT];
 	u8 *ret; /* a plain one */
-	u8 *syscall[2], *sysret[2]; /* [1]: user code in windows */ /* see syscall.c */
+	/* [1]: user code in windows. See syscall.c, iret.c. */
+	u8 *syscall[2], *sysret[2], *iret[2];
 	u8 *shadow_empty[JC_COUNT];
 	/* Finish a write that was done on the bounce buffer. */
 	u8 *commit_host, *commit_saved;
@@ -109,6 +110,7 @@ struct engine {
 	u8 *trap; /* a window in which nothing ever is; NULL: no windows */
 	u32 pieces; /* atomic: regions of host memory in all windows */
 	struct segment seg[CACHE_SEGMENTS];
+	u64 settled; /* so much of .code is on huge pages */
 	unsigned current, victim;
 	u64 epoch; /* counts evictions */
 	u32 random;
@@ -270,6 +272,13 @@ u8 *stub_jump_miss(struct emit *e, unsigned n, bool host_flags, const u8 *to_c);
 void fastcall_update(struct tcpu *t);
 u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel);
 u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
+u8 *stub_iret(struct emit *e, const struct stubs *s, unsigned n);
+
+/* --- iret.c --- */
+/* IRETQ to the user has been carried out: that is what it does. */
+void fastret_note(struct tcpu *t);
+/* The GDT is another. */
+void fastret_forget(struct tcpu *t);
 
 /* --- strings.c --- */
 u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
@@ -310,8 +319,15 @@ void tlb_forget_code(struct tcpu *t);
 void tlb_keep(struct tcpu *t, struct asid *a);
 void tlb_bring(struct tcpu *t, struct asid *a);
 
-/* --- kcode.c --- where the kernel's code is mapped */
+/* --- pagewalk.c --- as x86_walk() and x86_walk_peek(); without the lock and
+ * with or without it */
 struct x86_walk;
+int pagewalk(struct tcpu *t, gva_t va, unsigned acc, bool ac,
+	     struct x86_walk *w, struct x86_fault *f);
+bool pagewalk_peek(struct tcpu *t, gva_t va, unsigned acc, bool ac,
+		   struct x86_walk *w);
+
+/* --- kcode.c --- where the kernel's code is mapped */
 void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w);
 void kcode_forget(struct kcode *k);
 /* A jump to @va, on the page at @gpa, is about to be chained for all vCPUs,

@@ -73,8 +73,11 @@ void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f)
 	struct x86_state *s = &t->v.x86;
 
 	t->stats.exceptions++;
-	if (f->vector == X86_PF)
+	if (f->vector == X86_PF) {
 		t->stats.page_faults++;
+		if (!(f->error & PF_I))
+			window_note_fault(t, f->cr2);
+	}
 	TRACE(FAULT, "vector %u error %x rip %x:%llx cr2 %llx cpl %u",
 	      f->vector, f->error, s->seg[X86_CS].sel,
 	      (unsigned long long)s->rip, (unsigned long long)f->cr2,
@@ -212,7 +215,8 @@ static void take_state(struct tcpu *t, const struct block *b,
 			s->gpr[r] = h->gpr[r];
 	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP] + (u64)(s64)m->owed;
 	for (unsigned k = 0; m->swapped && k < b->swap_count; k++)
-		s->gpr[b->swap[k].guest] = h->gpr[b->swap[k].host];
+		if (b->swap[k].guest != NO_HOME)
+			s->gpr[b->swap[k].guest] = h->gpr[b->swap[k].host];
 	take_string(t, m->reach, h);
 	if (!m->flags_saved)
 		t->flags_ax = flags_to_ax(h->rflags);
@@ -288,6 +292,22 @@ static enum window_answer address_in_window(struct tcpu *t, struct block *b,
 	return a;
 }
 
+/* The delta is what a place differs by from the guest's register. */
+static enum window_answer place_in_window(struct tcpu *t, struct block *b,
+					  const struct insn_meta *m,
+					  struct host_fault *h)
+{
+	enum window_answer a;
+	u64 delta, base;
+
+	take_state(t, b, m, h);
+	base = m->base == AT_RIP ? t->code_base : t->v.x86.gpr[m->base];
+	delta = h->gpr[m->delta] - base;
+	a = window_fault(t, h, &delta, &t->fault);
+	h->gpr[m->delta] = base + delta;
+	return a;
+}
+
 /*
  * In a windowed block: a page that is not in the window yet, or what the
  * software TLB will tell apart. True: run the host's instruction again.
@@ -301,6 +321,8 @@ static bool in_window(struct tcpu *t, struct block *b,
 		;
 	else if (m->reach == META_PLAIN)
 		a = window_fault(t, h, &h->gpr[m->delta], &t->fault);
+	else if (m->reach == META_PLACE)
+		a = place_in_window(t, b, m, h);
 	else if (m->reach == META_ADDRESS)
 		a = address_in_window(t, b, m, h);
 	else

@@ -556,6 +556,7 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->x87.what = 0;
 		t->x87.operand = 0;
 		fastcall_update(t);
+		fastret_forget(t);
 	}
 	tcpu_set_rflags(t, v->x86.rflags);
 	key_update(t);

@@ -80,7 +80,7 @@ struct tlb {
 	/* Entries to drop on CR3 writes (not global), and from large pages. */
 	u64 local[TLB_ENTRIES / 64];
 	u64 large[TLB_ENTRIES / 64];
-	bool any_large_local; /* some large entry may be user's */
+	bool any_large[2]; /* some may be, in the lower half, in the upper */
 };
 
 /* Where indirect jumps find their target: by virtual address, in the entry
@@ -124,6 +124,7 @@ struct ucode {
 #define ASID_TLB 128
 struct asid {
 	u64 cr3;
+	bool forgotten; /* and nothing has been kept since */
 	/* Of the jump caches; see jc.c. */
 	struct {
 		bool valid;
@@ -235,6 +236,7 @@ struct tcpu {
 	u64 window[WINDOW_RIGHTS][WINDOW_SLOTS];
 	struct space *window_user, *window_low, *window_high; /* or NULL */
 	u32 window_hot; /* bool: user code runs in windows */
+	bool window_due; /* see window_due.c */
 	struct windows *windows; /* NULL: none */
 	bool soft_once; /* ... but for the next instruction */
 	bool exclusive_once; /* ... which is to run beside no other vCPU */
@@ -259,6 +261,15 @@ struct tcpu {
 		u32 keep, keep_ax; /* of .rflags and .flags_ax, by SYSCALL */
 		struct x86_seg seg[2][2]; /* CS and SS of either */
 	} fastcall;
+
+	/* What IRET to the user does, as it did the last time: see iret.c. */
+	struct fastret {
+		u32 cs, ss; /* selectors; NO_SELECTOR: none */
+		gva_t cs_at, ss_at; /* their descriptors */
+		u64 cs_raw, ss_raw; /* ... as they were found there */
+		struct x86_seg seg[2];
+		u64 rip, rsp; /* popped, on the way */
+	} fastret;
 
 	/* Address spaces that CR3 may come back to. */
 	struct asid asid[ASIDS];

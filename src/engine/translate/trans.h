@@ -15,11 +15,9 @@
 #include "engine/translate/engine.h"
 #include "engine/translate/gs.h"
 #include "engine/translate/key.h"
+#include "x86/bounds.h"
 
 #define TRANS_MAX_COLD 128
-#define NO_DELTA 0xff
-#define RIP_DELTA 0x80 /* of code_base, which no register is */
-#define NO_HOME 0xff
 
 /* Code that is seldom run, put behind the block. */
 struct cold {
@@ -34,7 +32,7 @@ struct cold {
 		COLD_RETURN,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
-	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
+	u8 *more[16]; /* COLD_CALLOUT: several, up to a NULL */
 	struct callout *callout;
 	u32 key; /* of the code there */
 	u8 *resume; /* COLD_MISS: where to go on */
@@ -46,6 +44,23 @@ struct cold {
 	/* COLD_FAR, COLD_RETURN; of other jumps what they have added to RSP */
 	s32 target;
 	u8 nth; /* COLD_RETURN: of .returns */
+};
+
+/* What T0 or T1 holds; see held.c. */
+#define HELD_LOOP 2
+enum { AT_RIP = 16, AT_FS, AT_GS, AT_ZERO, AT_TOP, AT_SUM, AT_COUNT };
+struct held {
+	enum { HELD_OTHER, HELD_DELTA, HELD_SUM, HELD_PLACE } kind;
+	/* DELTA: what for, bit n being a general register or AT_*; each is at
+	 * most .off from the address that was looked up. PLACE: the same, of
+	 * .base. */
+	u32 serves;
+	u64 off[AT_COUNT];
+	/* SUM: base, a register or AT_*, + index << scale + disp. PLACE: what
+	 * is there to be added; or none, for what is near .base. */
+	u8 base, index, scale;
+	u8 reg; /* in a loop, the host's that holds it */
+	s32 disp;
 };
 
 struct trans {
@@ -68,12 +83,12 @@ struct trans {
 	bool soft; /* the block is to use no windows */
 	bool windowed; /* memory is reached through them now */
 	bool any_windowed; /* ... or was, earlier in the block */
-	/* T1 is the delta for the address that host register .delta_reg held
-	 * .drift bytes ago; NO_DELTA if T1 is something else. T0 is the one
-	 * for .delta0_reg. */
-	u8 delta_reg, delta0_reg;
-	bool keep_delta, keep_delta0; /* the instruction leaves T1, T0 alone */
-	s64 drift;
+	/* T0, T1, and for a loop what it holds; of use while .windowed. */
+	struct held held[2 + LOOP_MAX];
+	unsigned loop_count;
+	bool looped; /* the block is a loop, and swapped */
+	u8 *loop_poll; /* the jump that leaves it to look for requests */
+	struct x86_bounds bounds; /* of the guest's registers */
 	s32 owed; /* to RSP by PUSH and POP: see stack.c */
 	u8 home[16]; /* host registers of the guest's, or NO_HOME: memory */
 	bool swapped; /* ... other than usual: see homes.c */
@@ -127,6 +142,8 @@ bool plan_ends_polled(const struct trans *tr, const struct x86_insn *i);
 /* --- entry.c --- */
 /* Returns the jump that is taken when the poll finds something. */
 u8 *entry_emit(struct trans *tr);
+/* Looks for requests once more. */
+u8 *entry_poll_again(struct trans *tr);
 /* What of the entries is in the block's cold part. */
 void entry_emit_apart(struct trans *tr);
 
@@ -158,9 +175,11 @@ void access_check(struct trans *tr, unsigned bytes, unsigned acc);
  * a windowed block flags stay as they are, and T1 is taken; else flags become
  * SAVED, and it is at [T0]. */
 void access_operand(struct trans *tr, unsigned bytes, unsigned acc);
-/* The same for @from + @disp on the stack, @from being a host register. */
+/* The same for @from + @disp on the stack, @from being RSP or RBP. */
 void access_stack(struct trans *tr, unsigned from, s32 disp, unsigned bytes,
 		  unsigned acc);
+/* The same for the linear address in T0. */
+void access_linear(struct trans *tr, unsigned bytes, unsigned acc);
 /* Of a stack address: 8, 4 or 2. */
 unsigned access_stack_bytes(const struct trans *tr);
 /* The instruction is complete: its write (if bounced) is committed here. */
@@ -170,21 +189,50 @@ void access_end(struct trans *tr);
 /* Can the current instruction's operand be reached so? */
 bool reach_can(const struct trans *tr);
 void reach_operand(struct trans *tr);
-void reach_stack(struct trans *tr, unsigned from, s32 disp);
+/* The same for guest register @r + @disp, which the host has. */
+void reach_stack(struct trans *tr, unsigned r, s32 disp);
+/* ... and for the address in T0. */
+void reach_linear(struct trans *tr);
 /* @to (T0 or T1) = the delta for the address in @reg. */
 void reach_delta(struct trans *tr, unsigned reg, unsigned to);
 /* What struct insn_meta says of a fault in a window: .delta is the register
- * that holds it; T0 is the host's address, T1 something else; RSI and RDI are
- * moved. */
-enum { META_PLAIN, META_ADDRESS, META_MOVS, META_STOS };
+ * that holds it, or that plus guest register .base; T0 is the host's address,
+ * T1 something else; RSI and RDI are moved. */
+enum { META_PLAIN, META_PLACE, META_ADDRESS, META_MOVS, META_STOS };
 /* --- reach_string.c --- MOVS and STOS */
 bool reach_can_string(const struct trans *tr, const struct x86_insn *i);
 void reach_string(struct trans *tr);
-/* --- reach.c --- */
-/* Bookkeeping of T1: the instruction has moved RSP by @n; it wrote what it
- * writes. */
-void reach_moved_rsp(struct trans *tr, s64 n);
-void reach_after_copy(struct trans *tr);
+
+/* --- loop.c --- */
+bool loop_is(const struct trans *tr);
+/* What it is to hold; @used: host registers that are taken. */
+void loop_choose(struct trans *tr, u32 *used);
+/* Swapped already. */
+void loop_enter(struct trans *tr);
+
+/* --- held.c --- what T0 and T1 hold. @scratch: either of them --- */
+void held_init(struct trans *tr);
+struct held *held_in(struct trans *tr, unsigned scratch);
+/* It is something else now. */
+void held_lose(struct trans *tr, unsigned scratch);
+void held_lose_both(struct trans *tr);
+/* It is the delta of @at. */
+void held_set_delta(struct trans *tr, unsigned scratch, unsigned at);
+/* ... and of @at, @off away from what was looked up. */
+void held_serve(struct held *h, unsigned at, u64 off);
+/* Which of them is a delta for what is at most @beyond from @at; -1: none. */
+int held_delta_of(struct trans *tr, unsigned at, u64 beyond);
+int held_place_of(struct trans *tr, unsigned reg, u64 beyond);
+/* ... is where the host has @base, to which the rest of the sum is added. */
+int held_place_of_sum(struct trans *tr, unsigned base, unsigned index,
+		      unsigned scale);
+/* Which to put something new into, for the current instruction. */
+unsigned held_choose(struct trans *tr);
+/* RSP has been moved by @n. */
+void held_moved_rsp(struct trans *tr, s64 n);
+/* The current instruction is complete. */
+void held_after(struct trans *tr);
+
 
 /* --- copy.c --- */
 /* How many of R9 to R11 the instruction names beside its memory operand. */
@@ -285,5 +333,11 @@ void string_insn(struct trans *tr);
 /* --- syscall.c --- */
 bool syscall_insn(struct trans *tr);
 bool sysret_insn(struct trans *tr);
+/* Leaves for the user whose mode is @tr's but for the privilege, by @stubs, if
+ * that is the one that its jump cache is for; else @slow. */
+void user_enter(struct trans *tr, u8 *const stubs[2], struct cold *slow);
+
+/* --- iret.c --- */
+bool iret_insn(struct trans *tr);
 
 #endif

@@ -11,7 +11,7 @@
  *
  * Isolation: a window and the guards around it hold pages of guest RAM or
  * nothing. Generated code reads the delta by the slot number of the very
- * address that it uses, within the reach of a displacement.
+ * address that it uses, or of one that is at most WINDOW_REACH away.
  */
 #ifndef DOPPEL_TRANSLATE_WINDOW_H
 #define DOPPEL_TRANSLATE_WINDOW_H
@@ -23,10 +23,11 @@
 #define WINDOW_SHIFT 39
 #define WINDOW_SLOTS 512u
 #define WINDOW_BYTES BIT64(WINDOW_SHIFT)
-/* How far generated code may be off: a displacement, and what PUSH and POP
- * may move RSP within a block, twice over. */
-#define WINDOW_GUARD GiB(8)
-#define WINDOW_REACH (WINDOW_GUARD / 4)
+/* How far from the address whose slot was looked up generated code accesses
+ * at most: a displacement, an index of 32 bits, and what registers may have
+ * moved by meanwhile. The guards are larger than that and any operand. */
+#define WINDOW_REACH GiB(44)
+#define WINDOW_GUARD GiB(48)
 
 /* With more than this many, none has any. */
 #define WINDOW_CPUS 32u
@@ -71,6 +72,11 @@ enum window_answer {
  * with a new window, what it is to add now. */
 enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
 				u64 *delta, struct x86_fault *f);
+
+/* The user's code faulted at @va, and the guest is being told. */
+void window_note_fault(struct tcpu *t, gva_t va);
+/* The user's code is about to run: if t->window_due. */
+void window_settle(struct tcpu *t);
 
 /* An interrupt came while user code ran: is its address space worth it? */
 void window_tick(struct tcpu *t);

@@ -6,6 +6,7 @@
  *  - length, and that they are defined
  *  - the memory operand: not a byte more or less than mem_bytes, read and
  *    written as mem_acc says, aligned only with IA_ALIGN
+ *  - registers are as large as x86_bounds_after says, and as far from others
  *  - registers and flags that are not said to be written are kept; those not
  *    said to be read have no influence; those said to be written for sure do
  *    not show what was there before
@@ -21,12 +22,13 @@
 
 #include "native.h"
 #include "tap.h"
+#include "x86/bounds.h"
 #include "x86/insn.h"
 
 struct run {
 	u8 *page, *end; /* data; behind it nothing is mapped */
 	u8 content[PAGE_SIZE];
-	u64 seed, insns, undefined;
+	u64 seed, insns, undefined, moves, bounded;
 	unsigned wrong;
 	bool full;
 	struct x86_insn insn;
@@ -60,6 +62,8 @@ static void run_at(struct run *r, struct native_regs *in, u8 *operand,
 		in->gpr[r->insn.base] = (u64)operand;
 	native_run(r->code, r->insn.len, in, out);
 }
+
+#define BOUNDS_TRIES 4
 
 /* Kinds of states: anything; what divides and shifts; a count of 0. */
 #define STATE_KINDS 3
@@ -246,6 +250,48 @@ static void check_flags(struct run *r, const struct native_regs *in,
 		complain(r, "a register depends on flags not read", 0);
 }
 
+/* From registers of all sizes, negative ones, too, whose bounds are known:
+ * what is said of the result has to be true, be it ever so little. */
+static void check_bounds(struct run *r)
+{
+	struct x86_bounds bounds;
+	struct native_result out;
+	struct native_regs in;
+	struct x86_moves moves;
+
+	make_state(r, 0, &in);
+	for (unsigned k = 0; k < 16; k++) {
+		u64 shape = next_random(r);
+
+		in.gpr[k] = (u64)((s64)in.gpr[k] >> (shape & 63));
+		bounds.of[k] = x86_magnitude((s64)in.gpr[k]);
+		if (shape & 64)
+			bounds.of[k] += shape >> 32 & 0xff;
+	}
+	run_at(r, &in, r->page + 64, &out);
+	/* The address of its operand. */
+	for (unsigned k = 0; k < 16; k++)
+		if (bounds.of[k] < x86_magnitude((s64)in.gpr[k]))
+			bounds.of[k] = x86_magnitude((s64)in.gpr[k]);
+	x86_bounds_after(&bounds, &r->insn, &moves);
+	if (out.end != NATIVE_DONE)
+		return;
+	for (unsigned k = 0; k < 16; k++)
+		if (x86_magnitude((s64)out.regs.gpr[k]) > bounds.of[k])
+			complain(r, "a register is larger than its bound", k);
+	for (unsigned k = 0; k < moves.count; k++) {
+		u64 was = in.gpr[moves.of[k].from];
+
+		r->moves++;
+		if (x86_magnitude((s64)(out.regs.gpr[moves.to] - was)) > moves.of[k].by)
+			complain(r, "a register is farther away than said",
+				 moves.to);
+	}
+	for (unsigned k = 0; k < 16; k++)
+		r->bounded += bounds.of[k] != X86_UNBOUNDED &&
+			      (x86_written(&r->insn) & BIT(k));
+}
+
 static void check_registers(struct run *r, unsigned kind)
 {
 	struct native_result out;
@@ -294,6 +340,8 @@ static void check_insn(struct run *r, const u8 *code)
 	for (unsigned kind = 0; kind < STATE_KINDS; kind++)
 		if (r->full || kind == r->insns % STATE_KINDS)
 			check_registers(r, kind);
+	for (unsigned n = 0; n < BOUNDS_TRIES; n++)
+		check_bounds(r);
 	if (r->insn.attr & IA_MEM && !(r->insn.attr & IA_NOACCESS) &&
 	    !is_ldmxcsr(&r->insn))
 		check_memory(r);
@@ -302,15 +350,27 @@ static void check_insn(struct run *r, const u8 *code)
 /* Every modrm.reg with a memory operand and with a register. */
 static void enumerate_modrm(struct run *r, const u8 *head, unsigned at)
 {
-	static const u8 imm_tab[] = { 0x05, 0x20, 0x01 };
+	static const u8 imm_tab[] = { 0x05, 0x20, 0x01, 0xf8, 0x3f };
 	u8 code[16];
 
 	for (unsigned n = 0; n < 24; n++) {
 		unsigned reg = n & 7, rm = n < 8 ? 6 : (n * 5 + 1) & 7;
 
-		memset(code, imm_tab[n % 3], sizeof(code));
+		memset(code, imm_tab[n % ARRAY_SIZE(imm_tab)], sizeof(code));
 		memcpy(code, head, at);
 		code[at] = (u8)((n < 8 ? 0 : 0xc0) | reg << 3 | rm);
+		check_insn(r, code);
+	}
+}
+
+/* LEA with every SIB byte, of 32 and of 64 bits. */
+static void enumerate_lea(struct run *r)
+{
+	for (unsigned n = 0; n < 4 * 256; n++) {
+		u8 code[16] = { n & 256 ? 0x48 : 0x40, 0x8d,
+				n & 512 ? 0x44 : 0x84, (u8)n,
+				0x12, 0x34, 0x56, n & 512 ? 0 : 0x80 };
+
 		check_insn(r, code);
 	}
 }
@@ -387,8 +447,12 @@ int main(void)
 	for (size_t i = 0; i < PAGE_SIZE; i++)
 		r.content[i] = (u8)next_random(&r);
 	enumerate_legacy(&r);
+	enumerate_lea(&r);
 	tap_check(!r.wrong && r.insns, "legacy: %llu instructions, %u wrong",
 		  (unsigned long long)r.insns, r.wrong);
+	tap_check(r.bounded && r.moves,
+		  "legacy: %llu bounds of registers, %llu moves",
+		  (unsigned long long)r.bounded, (unsigned long long)r.moves);
 	r.insns = r.wrong = 0;
 	enumerate_vex(&r);
 	tap_check(!r.wrong && r.insns, "VEX: %llu instructions, %u wrong",

@@ -57,6 +57,7 @@ void access_offset(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 
+	held_lose_both(tr);
 	if (i->attr & IA_MOFFS) {
 		emit_mov_imm(&tr->e, T0, (u64)i->disp);
 	} else if (i->base == X86_BASE_RIP) {
@@ -202,7 +203,7 @@ void access_check(struct trans *tr, unsigned bytes, unsigned acc)
 		 tlb + offsetof(struct tlb, host));
 	tr->flags = FLAGS_SAVED;
 	tr->mem = (struct operand){ .base = T0, .index = NO_INDEX };
-	tr->delta_reg = NO_DELTA;
+	held_lose_both(tr);
 	if (!c)
 		return;
 	c->resume = e->p;
@@ -258,12 +259,22 @@ void access_stack(struct trans *tr, unsigned from, s32 disp, unsigned bytes,
 		  unsigned acc)
 {
 	if (tr->windowed) {
-		reach_stack(tr, from, disp);
+		reach_stack(tr, from == HOST_GUEST_RSP ? X86_RSP : from, disp);
 		return;
 	}
 	flags_need_saved(tr);
 	stack_offset(tr, from, disp);
 	access_segment(tr, X86_SS, bytes, acc);
+	access_check(tr, bytes, acc);
+}
+
+void access_linear(struct trans *tr, unsigned bytes, unsigned acc)
+{
+	if (tr->windowed) {
+		reach_linear(tr);
+		return;
+	}
+	tr->seg_now = X86_DS;
 	access_check(tr, bytes, acc);
 }
 

@@ -70,7 +70,7 @@ static void subst_init(struct subst *s, const struct operand *mem)
 	*s = (struct subst){ .borrowed = -1 };
 	if (!mem || (mem->base != T0 && mem->index != T0))
 		s->scratch[s->scratch_count++] = T0;
-	if (!mem || mem->index != T1)
+	if (!mem || (mem->base != T1 && mem->index != T1))
 		s->scratch[s->scratch_count++] = T1;
 }
 
@@ -140,8 +140,7 @@ static unsigned subst_add(struct trans *tr, struct subst *s, unsigned guest,
 	s->acc[s->count] = (u8)acc;
 	if (s->count < s->scratch_count) {
 		h = s->scratch[s->count];
-		if (h == T1)
-			tr->delta_reg = NO_DELTA;
+		held_lose(tr, (unsigned)h);
 	} else {
 		u32 m = used_hosts(tr, tr->i, s);
 

@@ -91,7 +91,7 @@ void trans_callout(struct trans *tr,
 	flags_need_saved(tr);
 	insn_emit_callout(tr, c);
 	tr->flags = FLAGS_SAVED;
-	tr->delta_reg = tr->delta0_reg = NO_DELTA;
+	held_lose_both(tr);
 }
 
 /* Registers only, and all where the guest has them? */
@@ -109,8 +109,6 @@ static bool lea_as_it_is(struct trans *tr)
 		emit_gs(&tr->e, true, OP_MOV, (unsigned)dst, GS(code_base));
 		emit_lea(&tr->e, i->opsize == 8, (unsigned)dst,
 			 (unsigned)dst, 0xff, 0, (s32)off);
-		tr->keep_delta = dst != tr->delta_reg;
-		tr->keep_delta0 = dst != tr->delta0_reg;
 		return true;
 	}
 	if (i->base != X86_BASE_NONE)
@@ -121,8 +119,6 @@ static bool lea_as_it_is(struct trans *tr)
 		return false;
 	emit_lea(&tr->e, i->opsize == 8, (unsigned)dst, (unsigned)base,
 		 (unsigned)index, i->scale, (s32)i->disp);
-	tr->keep_delta = dst != tr->delta_reg;
-	tr->keep_delta0 = dst != tr->delta0_reg;
 	return true;
 }
 
@@ -208,10 +204,9 @@ static void do_copy(struct trans *tr)
 		reach_operand(tr);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
 	copy_insn(tr);
-	reach_after_copy(tr);
 	if (x87_is_noted(i)) {
 		x87_note(tr);
-		tr->delta_reg = NO_DELTA;
+		held_lose_both(tr);
 	}
 	if (i->flags_written)
 		tr->flags = FLAGS_HOST;
@@ -285,7 +280,6 @@ void insn_emit(struct trans *tr)
 		/* Who is alone waits for nobody. */
 		if (i->cls == X86_C_PAUSE && tr->g->smp)
 			break;
-		tr->keep_delta = tr->keep_delta0 = true;
 		return;
 	case X86_C_JMP:
 		flow_jump(tr, (s32)((s64)tr->next + (s64)i->imm));

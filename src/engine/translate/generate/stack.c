@@ -22,7 +22,7 @@ void stack_settle(struct trans *tr)
 		return;
 	tr->owed = 0;
 	emit_lea(&tr->e, true, HOST_GUEST_RSP, HOST_GUEST_RSP, 0xff, 0, n);
-	reach_moved_rsp(tr, n);
+	held_moved_rsp(tr, n);
 }
 
 static bool names_rsp(const struct x86_insn *i)
@@ -89,10 +89,7 @@ static void stack_set(struct trans *tr, unsigned from, s32 delta)
 		emit_rr(e, false, OP_MOV, HOST_GUEST_RSP, T0);
 	} else {
 		emit_lea(e, w == 8, HOST_GUEST_RSP, from, 0xff, 0, delta);
-		if (from == HOST_GUEST_RSP)
-			reach_moved_rsp(tr, delta);
-		else if (tr->delta_reg == HOST_GUEST_RSP)
-			tr->delta_reg = NO_DELTA;
+		held_moved_rsp(tr, delta);
 	}
 }
 
@@ -119,11 +116,13 @@ static void load_mem(struct trans *tr, unsigned reg, unsigned bytes)
 	emit_operand(e, reg, &tr->mem);
 }
 
-/* The scratch register that @mem leaves. In the software TLB's way that is
- * T1, for the operand is at [T0]; in windows T0, for T1 is the delta. */
-static unsigned free_scratch(const struct trans *tr)
+/* The scratch register that the operand leaves, to be used. */
+static unsigned free_scratch(struct trans *tr)
 {
-	return tr->mem.base == T0 ? T1 : T0;
+	unsigned t = tr->mem.base == T0 || tr->mem.index == T0 ? T1 : T0;
+
+	held_lose(tr, t);
+	return t;
 }
 
 void stack_push_scratch(struct trans *tr, unsigned bytes)
@@ -137,14 +136,15 @@ void stack_push_scratch(struct trans *tr, unsigned bytes)
 	stack_set(tr, HOST_GUEST_RSP, -(s32)bytes);
 }
 
-/* T1 <- the instruction's memory operand. */
-static void load_operand(struct trans *tr, unsigned bytes)
+/* @to, T0 or T1 <- the instruction's memory operand. */
+static void load_operand(struct trans *tr, unsigned to, unsigned bytes)
 {
-	/* There is another access to come: all by way of T1. */
-	tr->delta_reg = tr->delta0_reg = NO_DELTA;
+	/* If there is another access to come: all by way of T1. */
+	if (tr->i->cls != X86_C_JMP_IND)
+		held_lose_both(tr);
 	access_operand(tr, bytes, ACC_R);
-	load_mem(tr, T1, bytes);
-	tr->delta_reg = NO_DELTA;
+	load_mem(tr, to, bytes);
+	held_lose(tr, to);
 }
 
 void stack_push(struct trans *tr)
@@ -153,7 +153,7 @@ void stack_push(struct trans *tr)
 	unsigned n = i->opsize;
 
 	if (i->attr & IA_MEM) {
-		load_operand(tr, n);
+		load_operand(tr, T1, n);
 		emit_gs(&tr->e, true, OP_STORE, T1, GS(scratch[0]));
 		stack_push_scratch(tr, n);
 		return;
@@ -172,14 +172,13 @@ void stack_push(struct trans *tr)
 		unsigned r = i->attr & IA_OPREG ? i->reg : i->rm;
 		int h = host_reg(tr, r);
 
-		if (h < 0)
-			load_guest(tr, free_scratch(tr), r);
-		at_mem(tr, OP_STORE, h < 0 ? free_scratch(tr) : (unsigned)h,
-		       n);
-		tr->keep_delta0 = h >= 0;
+		if (h < 0) {
+			h = (int)free_scratch(tr);
+			load_guest(tr, (unsigned)h, r);
+		}
+		at_mem(tr, OP_STORE, (unsigned)h, n);
 	}
 	stack_set(tr, HOST_GUEST_RSP, -(s32)n);
-	tr->keep_delta = true;
 }
 
 /*
@@ -192,7 +191,7 @@ static void pop_memory(struct trans *tr, unsigned n)
 
 	access_stack(tr, HOST_GUEST_RSP, 0, n, ACC_R);
 	at_mem(tr, OP_MOV, T1, n);
-	tr->delta_reg = NO_DELTA;
+	held_lose(tr, T1);
 	emit_gs(e, true, OP_STORE, T1, GS(scratch[0]));
 	flags_need_saved(tr);
 	access_offset(tr);
@@ -220,15 +219,12 @@ void stack_pop(struct trans *tr)
 	if (r != X86_RSP && host_reg(tr, r) >= 0) {
 		at_mem(tr, OP_MOV, (unsigned)host_reg(tr, r), n);
 		stack_set(tr, HOST_GUEST_RSP, (s32)n);
-		tr->keep_delta = true;
-		tr->keep_delta0 = host_reg(tr, r) != tr->delta0_reg;
 		return;
 	}
 	at_mem(tr, OP_MOV, t = free_scratch(tr), n);
 	/* First the increment: POP RSP ends with the value popped. */
 	stack_set(tr, HOST_GUEST_RSP, (s32)n);
 	store_guest(tr, r, t, n);
-	tr->keep_delta = r != X86_RSP && t != T1;
 }
 
 /* Returns the register that holds the guest's return address. */
@@ -248,8 +244,7 @@ static unsigned push_return(struct trans *tr, unsigned n)
 static void load_target(struct trans *tr, unsigned n)
 {
 	if (tr->i->attr & IA_MEM) {
-		load_operand(tr, n);
-		emit_mov(&tr->e, T0, T1);
+		load_operand(tr, T0, n);
 	} else {
 		load_guest(tr, T0, tr->i->rm);
 		if (n == 4)
@@ -308,7 +303,6 @@ void stack_ret(struct trans *tr)
 	access_stack(tr, HOST_GUEST_RSP, 0, n, ACC_R);
 	t = free_scratch(tr);
 	load_mem(tr, t, n);
-	tr->delta_reg = NO_DELTA;
 	flow_check(tr, t);
 	stack_set(tr, HOST_GUEST_RSP, moved);
 	emit_mov(e, T0, t);

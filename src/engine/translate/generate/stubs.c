@@ -334,6 +334,8 @@ int stubs_make(struct engine *g)
 				     key_kernel_windows(g));
 	s->sysret[0] = stub_sysret(e, s, MMU_USER);
 	s->sysret[1] = stub_sysret(e, s, JC_USER_WINDOW);
+	s->iret[0] = stub_iret(e, s, MMU_USER);
+	s->iret[1] = stub_iret(e, s, JC_USER_WINDOW);
 	for (unsigned n = 0; n < JC_COUNT; n++) {
 		s->shadow_empty[n] = emit_shadow_empty(e, s, n);
 		s->ret_miss[n] = emit_ret_miss(e, s, n, false);

@@ -20,7 +20,7 @@ void flags_need_saved(struct trans *tr)
 {
 	if (!(tr->flags & FLAGS_SAVED)) {
 		emit_save_flags(&tr->e);
-		tr->delta_reg = NO_DELTA;
+		held_lose(tr, T1);
 		tr->flags = FLAGS_BOTH;
 	}
 }
@@ -29,7 +29,7 @@ void flags_need_host(struct trans *tr)
 {
 	if (!(tr->flags & FLAGS_HOST)) {
 		emit_restore_flags(&tr->e);
-		tr->delta_reg = NO_DELTA;
+		held_lose(tr, T1);
 		tr->flags = FLAGS_BOTH;
 	}
 }
@@ -64,12 +64,8 @@ static void emit_block(struct trans *tr, enum plan_stop stop)
 			homes_out(tr);
 		stack_settle_before(tr);
 		insn_meta_add(tr, off);
-		tr->keep_delta = tr->keep_delta0 = false;
 		insn_emit(tr);
-		if (!tr->keep_delta)
-			tr->delta_reg = NO_DELTA;
-		if (!tr->keep_delta0)
-			tr->delta0_reg = NO_DELTA;
+		held_after(tr);
 		off += tr->i->len;
 		if (tr->ended || tr->failed)
 			break;
@@ -163,7 +159,7 @@ void trans_set_key(struct trans *tr, u32 key)
 	tr->mmu = key_mmu(key);
 	tr->jc = key_jc(key);
 	tr->windowed = (key & KEY_WINDOW) && !tr->soft;
-	tr->delta_reg = tr->delta0_reg = NO_DELTA;
+	held_init(tr);
 	tr->any_windowed |= tr->windowed;
 }
 
@@ -191,6 +187,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->sides = tr->calls = tr->return_count = 0;
 	tr->exit_count = 0;
 	tr->owed = 0;
+	tr->loop_poll = NULL;
 }
 
 struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
