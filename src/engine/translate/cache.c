@@ -178,6 +178,7 @@ void cache_evict(struct tcpu *t)
 	engine_unlock(e);
 	for (unsigned i = 0; i < e->vm->cpu_count; i++)
 		jc_clear(tcpu_of(e->vm->cpus[i]));
+	ucode_renumber(e);
 	t->stats.evictions++;
 	exclusive_end(t);
 }

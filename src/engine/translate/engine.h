@@ -123,6 +123,9 @@ struct engine {
 	struct block **hash; /* by guest address: table.c */
 	unsigned hash_bits;
 	struct code_page **pages; /* by gmem_page_index */
+	/* Numbers of pages with users' code, by the same: see ucode.c. */
+	u16 *code_id;
+	unsigned code_ids; /* how many were given */
 	u64 watches; /* counts code pages that were begun */
 	/* See link_user_far(). */
 	u16 grace;
@@ -187,7 +190,7 @@ void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to);
 void link_far(struct tcpu *t, struct block_exit *x, struct block *to);
 /* A kernel's mappings have changed. Takes the lock. */
 void link_far_break(struct engine *e);
-/* Generations of jump caches begin anew: guards for old ones must go. The
+/* Numbers of pages are given anew: guards that compare old ones must go. The
  * same. */
 void link_guards_break(struct engine *e);
 /* What could not be chained to other pages is tried anew. The same. */
@@ -336,14 +339,24 @@ bool kcode_is_same(struct tcpu *t);
 bool kcode_is_same_at(struct tcpu *t, gva_t va);
 
 /* --- ucode.c --- where the user's code is mapped */
-/* Code on the page at @va was found at that of @gpa. */
-void ucode_note(struct ucode *u, gva_t va, gpa_t gpa);
-void ucode_forget(struct ucode *u);
-/* Is it mapped now, in the current address space, as it was noted? All of it;
- * or the page at @va. */
-bool ucode_is_same(struct tcpu *t, struct ucode *u);
-bool ucode_is_same_at(struct tcpu *t, const struct ucode *u, gva_t va);
+/* Code on the page at @va was found at that of @gpa, with the lock held. */
+void ucode_note(struct tcpu *t, gva_t va, gpa_t gpa);
+/* The number of @gpa's page; 0: it has none. The same. */
+unsigned ucode_id(const struct engine *e, gpa_t gpa);
+/* What is noted of the current address space is wrong, or does not matter. */
+void ucode_drop(struct tcpu *t);
+/* It goes into @a, or comes back: false, if there is nothing left of it. */
+void ucode_keep(struct tcpu *t, struct asid *a);
+bool ucode_bring(struct tcpu *t, struct asid *a);
+void ucode_forget(struct ucode *u); /* of a space that is not current */
+/* Is it mapped now as it was noted? All of it; or the page at @va. */
+bool ucode_is_same(struct tcpu *t);
+bool ucode_is_same_at(struct tcpu *t, gva_t va);
 bool ucode_knows(const struct ucode *u, gva_t va);
+void ucode_init(struct tcpu *t);
+/* For the time to come, too, are there numbers? If not, they are given anew:
+ * all vCPUs are parked, and their jump caches empty. Without the lock. */
+void ucode_renumber(struct engine *e);
 
 /* --- asid.c --- address spaces that are not current */
 /* CR3 becomes @to. @keep: what is cached of its PCID stays good. */

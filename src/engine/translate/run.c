@@ -298,12 +298,15 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 {
 	struct block *from = x->from, *b;
 	u64 epoch = t->e->epoch;
-	bool global = false;
+	bool global = false, far = x->far;
 
 	/* @x may not be used from here on, unless the epoch says so. */
 	set_rip(t, t->code_base + (u64)(s64)x->target);
 	quiesce_pass(t);
 	if (jc_was_disturbed(t) || must_leave(t))
+		return leave(t);
+	/* On the same page all is as it was where the exit is. */
+	if (far && !prepare(t, false, false))
 		return leave(t);
 	b = find_block(t, &global);
 	if (!b)
@@ -313,7 +316,7 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	 * is on the page by construction, as long as it is mapped as it was
 	 * when the block was entered) and in the same mode.
 	 */
-	if (epoch == t->e->epoch && !from->dead) {
+	if (epoch == t->e->epoch && !from->dead && !(b->key & KEY_ALONE)) {
 		if (x->guarded) {
 			jc_add(t, t->v.x86.rip, b, global);
 			link_user_far(t, x, b);

@@ -105,6 +105,7 @@ struct jc_entry {
 /* Where a user's code is; see ucode.c. */
 #define UCODE_PAGES 4096
 #define UCODE_HEADS 2048
+#define CODE_IDS 32768u
 struct ucode {
 	u16 head[UCODE_HEADS]; /* like .next */
 	unsigned count;
@@ -114,6 +115,7 @@ struct ucode {
 		gva_t va;
 		gpa_t gpa;
 		u16 next; /* of the same hash: its number plus 1, or 0 */
+		u16 id; /* of the guest's physical page, or 0 */
 	} page[UCODE_PAGES];
 };
 
@@ -290,6 +292,9 @@ struct tcpu {
 	} large_code;
 	u64 itlb_local[ITLB_ENTRIES / 64];
 	struct ucode ucode_memory[ASIDS + 1];
+	/* Minus the address at which the page of that number is mapped, or
+	 * 1: for the guards of links. */
+	u64 code_at[CODE_IDS];
 	u8 *shadow_memory;
 };
 
