@@ -263,6 +263,16 @@ static void tricks(const struct trick *tab, unsigned count, int ring)
 			}
 }
 
+/* All of the unit, as systems have it: nothing is to be checked then before
+ * instructions that might be its. */
+static void vectors_on(void)
+{
+	if (!has(F_XSAVE) || !has(F_AVX))
+		return;
+	write_cr4(read_cr4() | CR4_OSXSAVE);
+	xsetbv(0, 7);
+}
+
 static bool smap_on(void)
 {
 	if (!has(F_SMAP)) {
@@ -270,6 +280,7 @@ static bool smap_on(void)
 		return false;
 	}
 	write_cr4(read_cr4() | CR4_SMAP);
+	vectors_on();
 	return true;
 }
 
