@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses that look near and are far. A monitor that lets its host's processor
- * translate (windows.c) may reckon that an index is small, or a register still
+ * Addresses that look near and are far. A monitor that lets its host's
+ * processor translate (windows.c) may reckon that an index is small, or a register still
  * near to where it was, by the instructions that wrote it. Here instructions
  * that write less than it seems, or more, make each operand lead just as far
  * as the same place in another entry of the top table could be on the host: to
@@ -144,7 +144,8 @@
 		    "add $0, %di\n") \
 	X(l_index, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n mov %rdx, %rsi\n") \
 	X(l_index_added, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n add %rdx, %rsi\n") \
-	X(l_index_lea, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n lea (%rsi,%rdx), %rsi\n") \
+	X(l_index_lea, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n" \
+		       "lea (%rsi,%rdx), %rsi\n") \
 	X(l_index_cmov, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n test %esp, %esp\n" \
 			"cmovnz %rdx, %rsi\n") \
 	X(l_index_small, "jmp 1f\n 1: mov %r13d, %esi\n mov (%rdi,%rsi,8), %rax\n" \
