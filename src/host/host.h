@@ -40,6 +40,10 @@ void host_ram_free(hva_t p, u64 bytes, int fd);
 int host_ram_discard(hva_t p, u64 bytes, int fd, u64 offset);
 /* Private zero pages, lazily committed, for big tables. */
 void *host_pages_alloc(u64 bytes) MUST_CHECK;
+/* The same for what is looked up at random, all over it: on huge pages, if the
+ * host grants them, each of which is committed as a whole when it is touched.
+ * Aligned to them from 2 MiB on; less is as above. */
+void *host_pages_alloc_huge(u64 bytes) MUST_CHECK;
 void host_pages_free(void *p, u64 bytes);
 /* Any access to these of them faults from now on. */
 int host_pages_forbid(void *p, u64 bytes) MUST_CHECK;

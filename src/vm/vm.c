@@ -27,7 +27,8 @@ static void reset_cpu(struct vcpu *v, u64 host_tsc)
 static int add_cpu(struct vm *vm, struct err *e)
 {
 	unsigned index = vm->cpu_count;
-	struct vcpu *v = host_pages_alloc(vcpu_alloc_bytes(vm));
+	/* Engines keep their caches in it. */
+	struct vcpu *v = host_pages_alloc_huge(vcpu_alloc_bytes(vm));
 	int err;
 
 	if (!v)

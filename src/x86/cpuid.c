@@ -9,10 +9,12 @@
  * features (paging, timers, control bits) are ours on every host.
  *
  * Vendor, family and model are the host's, for guests choose by them what
- * to mitigate and which instructions are quick. Nothing is claimed about
- * speculation that is not true of the host: IBRS, STIBP and kin (MSRs that we
- * do not have) are hidden, the host's own "not affected" bits that need no
- * MSR are handed on.
+ * to mitigate and which instructions are quick. Of speculation, the host's own
+ * "not affected" bits that need no MSR are handed on; IBRS, STIBP and kin (MSRs
+ * that we do not have) are hidden. But guests are told to spare themselves
+ * retpolines and return thunks: what they do is to predict a processor's
+ * branches, and after translation there is nothing left of them but their cost
+ * (doc/translator.md, "Speculation").
  *
  * SDM 2A "CPUID - CPU Identification"; APM 3 appendix E "Obtaining Processor
  * Information Via the CPUID Instruction"
@@ -97,10 +99,11 @@
 /* --- leaf 0x80000008 EBX: XSAVEERPTR --- */
 #define LX8B_HOST BIT(2)
 /* --- leaf 0x80000021 EAX --- */
-/* LFENCE serializes (LFENCE runs as it is); SRSO_NO, SRSO_USER_KERNEL_NO */
-#define LX21A_HOST (BIT(2) | BIT(29) | BIT(30))
-/* A null selector clears the base: segment.c does so for all. */
-#define LX21A_OURS BIT(6)
+/* LFENCE serializes (LFENCE runs as it is); SRSO_USER_KERNEL_NO */
+#define LX21A_HOST (BIT(2) | BIT(30))
+/* A null selector clears the base: segment.c does so for all. Automatic IBRS,
+ * and SRSO_NO: see above. */
+#define LX21A_OURS (BIT(6) | BIT(8) | BIT(29))
 /* ECX: TSA_SQ_NO, TSA_L1_NO. Without them Linux in a virtual machine puts a
  * VERW, a slow instruction here, into each return to user mode. */
 #define LX21C_HOST (BIT(1) | BIT(2))
@@ -372,6 +375,8 @@ void x86_cpuid_init(struct x86_cpuid *c, x86_cpuid_fn host, unsigned cpus,
 		if (c->tab[i].leaf == 0x80000001 &&
 		    (c->tab[i].r.edx & LXD_FXSR_OPT))
 			c->efer_valid |= EFER_FFXSR;
+	if (!c->intel)
+		c->efer_valid |= EFER_AIBRSE;
 }
 
 static const struct x86_cpuid_entry *find(const struct x86_cpuid *c, u32 leaf,

@@ -81,6 +81,7 @@ enum x86_sreg { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS };
 #define EFER_LMA BIT64(10)
 #define EFER_NXE BIT64(11)
 #define EFER_FFXSR BIT64(14)
+#define EFER_AIBRSE BIT64(21) /* APM 2 3.1.7 */
 
 #define XCR0_X87 BIT64(0)
 #define XCR0_SSE BIT64(1)

@@ -7,6 +7,7 @@
  * the stack that run() enters it with.
  */
 #include "lib/desc.h"
+#include "lib/irq.h"
 #include "lib/pages.h"
 #include "lib/trap.h"
 
@@ -38,12 +39,20 @@ static struct frame good_frame(int ring)
 	return f;
 }
 
+/* As kernels of today have them: ring 3 may keep them. */
+static void load_user_segments(void)
+{
+	asm volatile("mov %0, %%ds; mov %1, %%es; mov %0, %%fs; mov %0, %%gs"
+		     ::"r"(SEL_USER32), "r"(0));
+}
+
 static struct regs iret_code(const struct frame *f, const u8 *code, int ring,
 			     ulong flags)
 {
 	struct regs r;
 	ulong *sp = stack + 32;
 
+	load_user_segments();
 	memcpy(sp, f, sizeof(*f));
 	regs_init(&r, code, ring);
 	r.rsp = ring ? user(sp) : (ulong)sp;
@@ -424,6 +433,297 @@ static void segments_voided(void)
 	CHECK_EQ(r.rcx, SEL_USER_DATA);
 }
 
+/*
+ * The same from a kernel with SMAP, again and again: where a processor
+ * remembers what an IRET to the user does, it must notice that it does
+ * something else now.
+ */
+static bool smap_on(void)
+{
+	if (!has(F_SMAP)) {
+		skip("no SMAP");
+		return false;
+	}
+	write_cr4(read_cr4() | CR4_SMAP);
+	return true;
+}
+
+static void smap_off(void)
+{
+	write_cr4(read_cr4() & ~(ulong)CR4_SMAP);
+}
+
+static void return_to_user(const char *when)
+{
+	struct frame f = good_frame(3);
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct regs r;
+
+		context("good return %u %s", i, when);
+		f.rflags ^= FL_CF | FL_OF;
+		r = iret(&f, 0);
+		CHECK_STOP(r);
+		CHECK_EQ(r.rax, 0x1ab);
+		CHECK_EQ(r.cs, SEL_USER);
+		CHECK_EQ(r.ss, SEL_USER_DATA);
+		CHECK_EQ(r.rsp, f.rsp);
+		CHECK_EQ(r.rflags & ~(ulong)FL_RF, f.rflags);
+	}
+}
+
+static void again(void)
+{
+	static void (*const fn_tab[])(void) = {
+		good_returns, flags, null_ss, nested_task, bad_cs, bad_ss,
+		to_inner_ring, noncanonical_rip, far_return, segments_voided,
+	};
+
+	if (!smap_on())
+		return;
+	for (unsigned i = 0; i < ARRAY_LEN(fn_tab); i++) {
+		return_to_user("before others");
+		fn_tab[i]();
+	}
+	return_to_user("after others");
+	smap_off();
+}
+
+/* Descriptors are what they are when the IRET comes. */
+static void descriptors_change(void)
+{
+	static const struct {
+		const char *what;
+		u16 selector;
+		u64 change; /* of the descriptor's bits */
+		unsigned vector;
+	} change_tab[] = {
+		{ "code absent", SEL_USER, BIT(47), V_NP },
+		{ "code of ring 1", SEL_USER, BIT(46), V_GP },
+		{ "code that is data", SEL_USER, BIT(43), V_GP },
+		{ "code of 16 or 32 bits, and both", SEL_USER, BIT(54), V_GP },
+		{ "stack of ring 1", SEL_USER_DATA, BIT(46), V_GP },
+		{ "read-only stack", SEL_USER_DATA, BIT(41), V_GP },
+		{ "stack that is code", SEL_USER_DATA, BIT(43), V_GP },
+	};
+
+	if (!smap_on())
+		return;
+	for (unsigned i = 0; i < ARRAY_LEN(change_tab); i++) {
+		unsigned sel = change_tab[i].selector;
+		struct frame f = good_frame(3);
+		struct regs r;
+
+		return_to_user("before a change");
+		context("%s", change_tab[i].what);
+		gdt[sel / 8] ^= change_tab[i].change;
+		r = iret(&f, 0);
+		gdt[sel / 8] ^= change_tab[i].change;
+		CHECK_REFUSED(r, change_tab[i].vector, sel & ~3u);
+	}
+	return_to_user("after all changes");
+	smap_off();
+}
+
+/* Also the accessed bit: it is set, and not only the first time. */
+static void accessed_bits(void)
+{
+	if (!smap_on())
+		return;
+	for (unsigned i = 0; i < 3; i++) {
+		gdt[SEL_USER / 8] &= ~BIT(40);
+		gdt[SEL_USER_DATA / 8] &= ~BIT(40);
+		return_to_user("with descriptors that were not accessed");
+		CHECK(gdt[SEL_USER / 8] & BIT(40));
+		CHECK(gdt[SEL_USER_DATA / 8] & BIT(40));
+	}
+	smap_off();
+}
+
+/* The selectors mean something else in another table. */
+static void table_changes(void)
+{
+	static u64 other[GDT_ENTRIES];
+	struct frame f = good_frame(3);
+	struct table_ptr old, new;
+	struct regs r;
+
+	if (!smap_on())
+		return;
+	memcpy(other, gdt, sizeof(other));
+	other[SEL_USER / 8] &= ~BIT(47);
+	return_to_user("by the first table");
+	asm volatile("sgdt %0" : "=m"(old));
+	new = (struct table_ptr){ .limit = old.limit, .base = (ulong)other };
+	asm volatile("lgdt %0" ::"m"(new));
+	context("by the second table");
+	r = iret(&f, 0);
+	asm volatile("lgdt %0" ::"m"(old));
+	CHECK_REFUSED(r, V_NP, SEL_USER & ~3u);
+	return_to_user("by the first table again");
+	/* It ends before the selector. */
+	new = (struct table_ptr){ .limit = (SEL_USER & ~7u) + 6,
+				  .base = old.base };
+	asm volatile("lgdt %0" ::"m"(new));
+	context("by a short table");
+	r = iret(&f, 0);
+	asm volatile("lgdt %0" ::"m"(old));
+	CHECK_REFUSED(r, V_GP, SEL_USER & ~3u);
+	return_to_user("by the first table at last");
+	smap_off();
+}
+
+/* An interrupt that has waited comes before the first instruction. */
+static void interrupt_waits(void)
+{
+	const unsigned vector = 0x61;
+
+	if (!smap_on())
+		return;
+	for (unsigned i = 0; i < 5; i++) {
+		struct frame f = good_frame(3);
+		struct regs r;
+
+		context("round %u", i);
+		irq_count(vector);
+		apic_self_ipi(vector);
+		f.rflags |= FL_IF;
+		r = iret(&f, 0);
+		CHECK_STOP(r);
+		CHECK_EQ(irq_counts[vector], 1);
+		CHECK_EQ(irq_last.rip, user(c_landing));
+		CHECK_EQ(irq_last.cs, SEL_USER);
+		CHECK_EQ(irq_last.rsp, f.rsp);
+		CHECK(irq_last.rflags & FL_IF);
+	}
+	smap_off();
+}
+
+/* IRET lets NMIs in again, be it to the user. SDM 3A 6.7.1 */
+static unsigned nmi_count;
+static struct regs second_nmi;
+
+static void nmi_to_self(void)
+{
+	apic_write(APIC_ICR_HIGH, apic_read(APIC_ID));
+	apic_write(APIC_ICR, ICR_NMI | ICR_ASSERT);
+}
+
+static bool nmi_leaves_for_user(struct regs *r)
+{
+	struct frame f = good_frame(3);
+
+	if (++nmi_count > 1) {
+		second_nmi = *r;
+		return true;
+	}
+	nmi_to_self();
+	load_user_segments();
+	r->rip = f.rip;
+	r->cs = f.cs;
+	r->rflags = f.rflags;
+	r->rsp = f.rsp;
+	r->ss = f.ss;
+	return true;
+}
+
+static void nmi_waits(void)
+{
+	if (!smap_on())
+		return;
+	for (unsigned i = 0; i < 3; i++) {
+		struct regs r;
+
+		return_to_user("before an NMI");
+		context("round %u", i);
+		nmi_count = 0;
+		trap_handle(V_NMI, nmi_leaves_for_user);
+		r = trap_of(nmi_to_self);
+		CHECK_STOP(r);
+		CHECK_EQ(r.cs, SEL_USER);
+		CHECK_EQ(nmi_count, 2);
+		CHECK_EQ(second_nmi.rip, user(c_landing));
+		CHECK_EQ(second_nmi.cs, SEL_USER);
+	}
+	smap_off();
+}
+
+/* NT is an error; RF lets an instruction with a breakpoint run once; TF traps. */
+CODE(c_two, "nop\n nop\n" STOP);
+
+static void other_flags(void)
+{
+	struct frame f = good_frame(3);
+	struct regs r;
+
+	if (!smap_on())
+		return;
+	return_to_user("before a nested task");
+	r = iret_code(&f, c_iretq, 0, FL_NT);
+	CHECK_REFUSED(r, V_GP, 0);
+	return_to_user("before breakpoints");
+	f.rip = user(c_two);
+	write_dr0(user(c_two));
+	write_dr7(1);
+	context("breakpoint");
+	r = iret(&f, 0);
+	CHECK_EQ(r.vector, V_DB);
+	CHECK_EQ(r.rip, user(c_two));
+	context("breakpoint, RF");
+	f.rflags |= FL_RF;
+	r = iret(&f, 0);
+	CHECK_STOP(r);
+	write_dr7(0);
+	context("RF without breakpoints");
+	r = iret(&f, 0);
+	CHECK_STOP(r);
+	CHECK_EQ(r.rflags & FL_RF, 0);
+	context("single step");
+	f.rflags = FL_ONE | FL_TF;
+	r = iret(&f, 0);
+	CHECK_EQ(r.vector, V_DB);
+	CHECK_EQ(r.rip, user(c_two) + 1);
+	smap_off();
+}
+
+/* The frame lies on two pages, the second of which comes and goes. */
+static void frame_on_two_pages(void)
+{
+	if (!smap_on())
+		return;
+	for (ulong va = LAB; va <= LAB + PAGE; va += PAGE) {
+		map_new(va);
+		*pt_entry(va, 1) &= ~(u64)PTE_U;
+		invlpg(va);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		for (unsigned words = 1; words < 5; words++) {
+			ulong sp = LAB + PAGE - 8 * words;
+			struct frame f = good_frame(3);
+			struct regs r;
+
+			context("%u words, round %u", words, i);
+			memcpy((void *)sp, &f, sizeof(f));
+			*pt_entry(LAB + PAGE, 1) ^= i & 1 ? PTE_P : 0;
+			invlpg(LAB + PAGE);
+			load_user_segments();
+			regs_init(&r, c_iretq, 0);
+			r.rsp = sp;
+			run(&r);
+			*pt_entry(LAB + PAGE, 1) |= PTE_P;
+			if (i & 1) {
+				CHECK_TRAP(r, V_PF, 0);
+				CHECK_EQ(r.rip, (ulong)c_iretq);
+				CHECK_EQ(r.rsp, sp);
+			} else {
+				CHECK_STOP(r);
+				CHECK_EQ(r.rsp, f.rsp);
+			}
+		}
+	}
+	smap_off();
+}
+
 const struct test tests[] = {
 	{ "good returns", good_returns },
 	{ "flags", flags },
@@ -440,5 +740,13 @@ const struct test tests[] = {
 	{ "to compatibility mode", to_compatibility },
 	{ "far returns", far_return },
 	{ "segments voided", segments_voided },
+	{ "again, with SMAP", again, "ring 3 pops with the rights of ring 0" },
+	{ "descriptors change", descriptors_change, "L and D together" },
+	{ "accessed bits", accessed_bits, "are not set" },
+	{ "the table changes", table_changes },
+	{ "an interrupt waits", interrupt_waits },
+	{ "an NMI waits", nmi_waits },
+	{ "NT, RF and TF", other_flags, "RF stays set" },
+	{ "a frame on two pages", frame_on_two_pages },
 	{ NULL },
 };

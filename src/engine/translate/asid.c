@@ -8,7 +8,8 @@
  * That is what PCIDs are for: most writes of CR3 say that nothing of the new
  * one's is to be dropped. Here an address space is the whole of CR3, and is
  * forgotten whenever anything of its PCID is flushed while it is not current:
- * dropping more than has to be is legal.
+ * dropping more than has to be is legal. But for its jump caches the guest's
+ * tables are asked when it is current again (ucode.c).
  *
  * SDM 3A 4.10.1 "Process-Context Identifiers (PCIDs)", 4.10.4.1 "Operations
  * that Invalidate TLBs and Paging-Structure Caches"
@@ -20,11 +21,17 @@ static bool has_pcids(const struct tcpu *t)
 	return t->v.x86.cr4 & CR4_PCIDE;
 }
 
+/* What is cached of it is not good any more, or has to be looked at. */
 static void forget(struct tcpu *t, unsigned n)
 {
-	jc_forget(&t->asid[n]);
-	t->asid[n].tlb_count = 0;
+	struct asid *a = &t->asid[n];
+
+	if (a->forgotten)
+		return;
+	jc_doubt(a);
+	a->tlb_count = 0;
 	window_forget_asid(t, n);
+	a->forgotten = n != t->asid_now;
 }
 
 void asid_forget_all(struct tcpu *t)
@@ -59,6 +66,7 @@ static unsigned find(struct tcpu *t, u64 cr3)
 	if (n == t->asid_now)
 		n = t->asid_victim++ % ASIDS;
 	forget(t, n);
+	jc_forget(&t->asid[n]);
 	t->asid[n].cr3 = cr3;
 	return n;
 }
@@ -89,6 +97,7 @@ void asid_switch(struct tcpu *t, u64 to, bool keep)
 		tlb_bring(t, a);
 		jc_bring(t, a);
 		t->asid_now = n;
+		a->forgotten = false;
 	} else if (!keep) {
 		asid_forget_pcid(t, to & CR3_PCID_MASK);
 		drop_all(t, to);

@@ -30,7 +30,7 @@ enum x86_cc {
 enum emit_alu {
 	ALU_ADD = 0x03, ALU_OR = 0x0b, ALU_AND = 0x23, ALU_SUB = 0x2b,
 	ALU_XOR = 0x33, ALU_CMP = 0x3b, OP_MOV = 0x8b, OP_LEA = 0x8d,
-	OP_STORE = 0x89, OP_TEST = 0x85,
+	OP_STORE = 0x89, OP_TEST = 0x85, OP_XCHG = 0x87,
 };
 
 static inline void emit8(struct emit *e, u8 v)
@@ -178,6 +178,15 @@ static inline void emit_gs_movzw(struct emit *e, unsigned reg, u32 disp)
 	emit8(e, (u8)(0x04 | (reg & 7) << 3));
 	emit8(e, 0x25);
 	emit32(e, disp);
+}
+
+/* movzwl rm, reg */
+static inline void emit_movzw(struct emit *e, unsigned reg, unsigned rm)
+{
+	emit_rex(e, false, reg, 0, rm);
+	emit8(e, 0x0f);
+	emit8(e, 0xb7);
+	emit8(e, (u8)(0xc0 | (reg & 7) << 3 | (rm & 7)));
 }
 
 /* op reg, %gs:disp(, index, 8); index is not RSP. */

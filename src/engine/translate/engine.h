@@ -66,13 +66,14 @@ struct stubs {
 	u8 *callout; /* T0: struct callout; returns, or leaves */
 	u8 *exit_host, *exit_saved; /* T0: struct block_exit */
 	u8 *poll_host, *poll_saved; /* T0: struct block */
-	/* T0: target address (jump_miss: plus the generation), flags SAVED */
-	u8 *jump_miss, *jump_plain;
-	u8 *jump_miss_host; /* the same with flags in EFLAGS */
+	/* T0: target address plus the generation, flags SAVED or in EFLAGS */
+	u8 *jump_miss[JC_COUNT], *jump_miss_host[JC_COUNT];
+	u8 *jump_plain; /* T0: target address, flags SAVED */
 	/* A return that is not to where the shadow stack says. */
 	u8 *ret_miss[JC_COUNT], *ret_miss_host[JC_COUNT];
 	u8 *ret; /* a plain one */
-	u8 *syscall[2], *sysret[2]; /* [1]: user code in windows */ /* see syscall.c */
+	/* [1]: user code in windows. See syscall.c, iret.c. */
+	u8 *syscall[2], *sysret[2], *iret[2];
 	u8 *shadow_empty[JC_COUNT];
 	/* Finish a write that was done on the bounce buffer. */
 	u8 *commit_host, *commit_saved;
@@ -260,12 +261,20 @@ void flow_to_found(struct emit *e, unsigned n, u8 op);
 /* Both, by way of C if it is not there: a jump. */
 void flow_lookup(struct emit *e, const struct stubs *stubs, unsigned n);
 void flow_lookup_host(struct emit *e, const struct stubs *stubs, unsigned n);
+u8 *stub_jump_miss(struct emit *e, unsigned n, bool host_flags, const u8 *to_c);
 
 /* --- syscall.c --- */
 /* STAR, SFMASK, EFER or CR4 has changed. */
 void fastcall_update(struct tcpu *t);
 u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel);
 u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
+u8 *stub_iret(struct emit *e, const struct stubs *s, unsigned n);
+
+/* --- iret.c --- */
+/* IRETQ to the user has been carried out: that is what it does. */
+void fastret_note(struct tcpu *t);
+/* The GDT is another. */
+void fastret_forget(struct tcpu *t);
 
 /* --- strings.c --- */
 u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
@@ -306,8 +315,15 @@ void tlb_forget_code(struct tcpu *t);
 void tlb_keep(struct tcpu *t, struct asid *a);
 void tlb_bring(struct tcpu *t, struct asid *a);
 
-/* --- kcode.c --- where the kernel's code is mapped */
+/* --- pagewalk.c --- as x86_walk() and x86_walk_peek(); without the lock and
+ * with or without it */
 struct x86_walk;
+int pagewalk(struct tcpu *t, gva_t va, unsigned acc, bool ac,
+	     struct x86_walk *w, struct x86_fault *f);
+bool pagewalk_peek(struct tcpu *t, gva_t va, unsigned acc, bool ac,
+		   struct x86_walk *w);
+
+/* --- kcode.c --- where the kernel's code is mapped */
 void kcode_note(struct tcpu *t, gva_t va, const struct x86_walk *w);
 void kcode_forget(struct kcode *k);
 /* A jump to @va, on the page at @gpa, is about to be chained for all vCPUs,
@@ -317,6 +333,16 @@ bool kcode_note_link(struct tcpu *t, gva_t va, gpa_t gpa);
  * was noted for all and is not, chains are broken. */
 bool kcode_is_same(struct tcpu *t);
 bool kcode_is_same_at(struct tcpu *t, gva_t va);
+
+/* --- ucode.c --- where the user's code is mapped */
+/* Code on the page at @va was found at that of @gpa. */
+void ucode_note(struct ucode *u, gva_t va, gpa_t gpa);
+void ucode_forget(struct ucode *u);
+/* Is it mapped now, in the current address space, as it was noted? All of it;
+ * or the page at @va. */
+bool ucode_is_same(struct tcpu *t, struct ucode *u);
+bool ucode_is_same_at(struct tcpu *t, const struct ucode *u, gva_t va);
+bool ucode_knows(const struct ucode *u, gva_t va);
 
 /* --- asid.c --- address spaces that are not current */
 /* CR3 becomes @to. @keep: what is cached of its PCID stays good. */
@@ -341,13 +367,16 @@ void jc_flush_local(struct tcpu *t);
 void jc_flush_users(struct tcpu *t);
 void jc_flush_page(struct tcpu *t, gva_t va);
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global);
-/* The block for @va is entered without an entry of its own: its page counts
- * as one that the jump cache, and the shadow stack, know. */
-void jc_note(struct tcpu *t, gva_t va, bool global);
+/* @b, for @va, is entered without an entry of its own: its pages count as such
+ * that the jump cache, and the shadow stack, know. */
+void jc_note(struct tcpu *t, gva_t va, const struct block *b, bool global);
 /* What is cached of local pages goes into @a, or comes back from it. */
 void jc_keep(struct tcpu *t, struct asid *a);
 void jc_bring(struct tcpu *t, struct asid *a);
 void jc_forget(struct asid *a);
+/* It has been flushed meanwhile: what is not global goes, and the user's is to
+ * be asked for. */
+void jc_doubt(struct asid *a);
 /* Nothing is to be looked at any more, until something is: to be called before
  * one looks whether there is. */
 void jc_calm(struct tcpu *t);

@@ -73,8 +73,11 @@ void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f)
 	struct x86_state *s = &t->v.x86;
 
 	t->stats.exceptions++;
-	if (f->vector == X86_PF)
+	if (f->vector == X86_PF) {
 		t->stats.page_faults++;
+		if (!(f->error & PF_I))
+			window_note_fault(t, f->cr2);
+	}
 	TRACE(FAULT, "vector %u error %x rip %x:%llx cr2 %llx cpl %u",
 	      f->vector, f->error, s->seg[X86_CS].sel,
 	      (unsigned long long)s->rip, (unsigned long long)f->cr2,

@@ -4,14 +4,13 @@
  * find their target by virtual address without leaving generated code.
  *
  * One for each MMU index, and one for user code in windows. An entry is good
- * only while its page translation is, so they are emptied as the TLB is; a
- * small Bloom filter of the user's pages spares most INVLPGs the work, and the
- * kernel's are asked for (kcode.c).
+ * only while its page translation is, so they are to be emptied as the TLB is;
+ * but first the guest's tables are asked whether anything has changed at all
+ * where code was found (kcode.c, ucode.c).
  *
- * When CR3 is written and nothing is to be dropped, the generation of the
- * address space that is left is kept, with its filter, and is current again when
- * CR3 comes back (asid.c). What is cached of global pages alone does not change
- * with CR3.
+ * When CR3 is written, the generation of the address space that is left is
+ * kept, and is current again when CR3 comes back (asid.c). What is cached of
+ * the kernel's global pages alone does not change with CR3.
  *
  * What is on a shadow stack is good for as long as the jump cache of the same
  * index would be, and is forgotten with it.
@@ -19,12 +18,6 @@
 #include "base/fmt.h"
 #include "engine/translate/engine.h"
 #include "engine/translate/key.h"
-
-static unsigned bloom_bit(gva_t va)
-{
-	return (unsigned)((va >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 32) %
-	       JC_BLOOM_BITS;
-}
 
 static bool is_users(unsigned n)
 {
@@ -50,13 +43,11 @@ static bool too_near_hole(gva_t va)
 	return va - (BIT64(47) - JC_ENTRIES) < 2 * JC_ENTRIES;
 }
 
-/* No address that is looked up in entry @i has this tag: 0 and 1 are looked
- * up in entries 0 and 1. */
-static void entry_clear(struct tcpu *t, unsigned n, unsigned i)
+/* No address that is looked up in entry @i, or pushed there from the one
+ * before, has this tag: 0 and 2 are looked up in entries 0 and 2. */
+static void entry_clear(struct jc_entry *j, unsigned i)
 {
-	struct jc_entry *j = &t->jc[n][i];
-
-	*j = (struct jc_entry){ .tag = i ? 0 : 1 };
+	*j = (struct jc_entry){ .tag = i < 2 ? 2 : 0 };
 	j->minus_tag = -j->tag;
 }
 
@@ -68,8 +59,8 @@ static void kept_forget(struct tcpu *t, unsigned n)
 
 static void entries_clear(struct tcpu *t, unsigned n)
 {
-	for (unsigned i = 0; i < JC_ENTRIES; i++)
-		entry_clear(t, n, i);
+	for (unsigned i = 0; i <= JC_ENTRIES; i++)
+		entry_clear(&t->jc[n][i], i);
 }
 
 /*
@@ -83,6 +74,7 @@ void jc_clear(struct tcpu *t)
 		entries_clear(t, m);
 		jc_flush(t, m);
 	}
+	ucode_forget(t->ucode);
 }
 
 /* PAIRS: tcpu_disturb() of other threads; either sees the other's store. */
@@ -140,16 +132,14 @@ static u32 generation_step(const struct tcpu *t)
 
 void jc_init(struct tcpu *t)
 {
-	unsigned used = 0;
-
 	for (unsigned n = 0; n < JC_COUNT; n++) {
 		t->jc_last[n] = t->v.index + generation_step(t);
 		set_generation(t, n, generation(t->jc_last[n]));
 		entries_clear(t, n);
-		t->jc_bloom[n] = t->jc_bloom_memory[used++];
-		for (unsigned i = 0; i < ASIDS; i++)
-			t->asid[i].jc[n].bloom = t->jc_bloom_memory[used++];
 	}
+	t->ucode = &t->ucode_memory[ASIDS];
+	for (unsigned i = 0; i < ASIDS; i++)
+		t->asid[i].ucode = &t->ucode_memory[i];
 }
 
 /*
@@ -169,7 +159,6 @@ static void begin_generation(struct tcpu *t, unsigned n)
 		link_guards_break(t->e);
 	}
 	t->jc_last[n] = next;
-	fill_bytes(t->jc_bloom[n], 0, JC_BLOOM_BITS / 8);
 	t->jc_local[n] = false;
 	if (!is_users(n))
 		link_far_break(t->e);
@@ -183,79 +172,82 @@ void jc_flush(struct tcpu *t, unsigned n)
 	begin_generation(t, n);
 }
 
+/* The entry for @tag, or NULL. */
+static struct jc_entry *find(struct tcpu *t, unsigned n, u64 tag)
+{
+	struct jc_entry *j = &t->jc[n][jc_index(tag)];
+
+	if (j->tag == tag)
+		return j;
+	return j[1].tag == tag ? j + 1 : NULL;
+}
+
 void jc_drop(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	u64 tag = va + t->jc_generation[n];
+	struct jc_entry *j = find(t, n, va + t->jc_generation[n]);
 
-	if (t->jc[n][jc_index(tag)].tag == tag)
-		entry_clear(t, n, jc_index(tag));
+	if (j)
+		entry_clear(j, (unsigned)(j - t->jc[n]));
 }
 
 u64 jc_find(struct tcpu *t, gva_t va)
 {
 	unsigned n = key_jc(t->key);
-	u64 tag = va + t->jc_generation[n];
-	const struct jc_entry *j = &t->jc[n][jc_index(tag)];
+	const struct jc_entry *j = find(t, n, va + t->jc_generation[n]);
 
-	if (j->tag != tag)
+	if (!j)
 		return 0;
 	t->code_base = j->code_base;
 	return j->host;
 }
 
-void jc_flush_all(struct tcpu *t, bool but_kernel)
+static void drop_local(struct tcpu *t, unsigned n)
+{
+	if (!t->jc_local[n])
+		return;
+	t->stats.jump_flushes++;
+	begin_generation(t, n);
+}
+
+static void drop_users(struct tcpu *t)
 {
 	for (unsigned i = 0; i < JC_COUNT; i++)
-		if (is_users(i) || !but_kernel)
-			jc_flush(t, i);
+		if (is_users(i))
+			drop_local(t, i);
+	ucode_forget(t->ucode);
 }
 
 void jc_flush_users(struct tcpu *t)
 {
+	if (!ucode_is_same(t, t->ucode))
+		drop_users(t);
+}
+
+void jc_flush_all(struct tcpu *t, bool but_kernel)
+{
+	jc_flush_users(t);
 	for (unsigned i = 0; i < JC_COUNT; i++)
-		if (is_users(i))
+		if (!is_users(i) && !but_kernel)
 			jc_flush(t, i);
 }
 
 void jc_flush_local(struct tcpu *t)
 {
-	for (unsigned i = 0; i < JC_COUNT; i++) {
-		if (!t->jc_local[i])
-			continue;
-		t->stats.jump_flushes++;
-		begin_generation(t, i);
-	}
-}
-
-static bool bloom_has(const u64 *bloom, const unsigned bit[2])
-{
-	return (bloom[bit[0] / 64] >> bit[0] % 64 |
-		bloom[bit[1] / 64] >> bit[1] % 64) & 1;
-}
-
-static void flush_page(struct tcpu *t, unsigned m, gva_t va)
-{
-	/* A block may begin on the page before and end on this. */
-	unsigned bit[2] = { bloom_bit(va), bloom_bit(va - PAGE_SIZE) };
-
-	for (unsigned i = 0; i < ASIDS; i++) {
-		struct asid *a = &t->asid[i];
-
-		if (a->jc[m].valid && bloom_has(a->jc[m].bloom, bit))
-			a->jc[m].valid = false;
-	}
-	if (bloom_has(t->jc_bloom[m], bit)) {
-		t->stats.jump_flushes++;
-		begin_generation(t, m);
-	}
+	jc_flush_users(t);
+	for (unsigned i = 0; i < JC_COUNT; i++)
+		if (!is_users(i))
+			drop_local(t, i);
 }
 
 void jc_flush_page(struct tcpu *t, gva_t va)
 {
-	for (unsigned m = 0; m < JC_COUNT; m++)
-		if (is_users(m))
-			flush_page(t, m, va);
+	/* The page may be global, and so every address space's. */
+	for (unsigned i = 0; i < ASIDS; i++)
+		if (ucode_knows(t->asid[i].ucode, va))
+			t->asid[i].ucode_doubtful = true;
+	if (!ucode_is_same_at(t, t->ucode, va))
+		drop_users(t);
 	if (likely(kcode_is_same_at(t, va)))
 		return;
 	tlb_forget_code(t);
@@ -272,12 +264,20 @@ void jc_forget(struct asid *a)
 		a->jc[m].valid = false;
 }
 
-static void swap_bloom(struct tcpu *t, struct asid *a, unsigned m)
+void jc_doubt(struct asid *a)
 {
-	u64 *bloom = a->jc[m].bloom;
+	for (unsigned m = 0; m < JC_COUNT; m++)
+		if (!is_users(m))
+			a->jc[m].valid = false;
+	a->ucode_doubtful = true;
+}
 
-	a->jc[m].bloom = t->jc_bloom[m];
-	t->jc_bloom[m] = bloom;
+static void swap_ucode(struct tcpu *t, struct asid *a)
+{
+	struct ucode *u = a->ucode;
+
+	a->ucode = t->ucode;
+	t->ucode = u;
 }
 
 /* What is all global is every space's. */
@@ -285,16 +285,23 @@ void jc_keep(struct tcpu *t, struct asid *a)
 {
 	for (unsigned m = 0; m < JC_COUNT; m++) {
 		a->jc[m].valid = t->jc_local[m];
-		if (!t->jc_local[m])
-			continue;
 		a->jc[m].generation = t->jc_generation[m];
-		swap_bloom(t, a, m);
 	}
+	swap_ucode(t, a);
+	a->ucode_doubtful = false;
 }
 
 /* After jc_keep(): of what was kept there is nothing left here. */
 void jc_bring(struct tcpu *t, struct asid *a)
 {
+	swap_ucode(t, a);
+	if (a->ucode_doubtful && !ucode_is_same(t, t->ucode)) {
+		for (unsigned m = 0; m < JC_COUNT; m++)
+			if (is_users(m))
+				a->jc[m].valid = false;
+	}
+	if (!a->jc[MMU_USER].valid && !a->jc[JC_USER_WINDOW].valid)
+		ucode_forget(t->ucode);
 	for (unsigned m = 0; m < JC_COUNT; m++) {
 		if (!a->jc[m].valid) {
 			if (t->jc_local[m])
@@ -304,7 +311,6 @@ void jc_bring(struct tcpu *t, struct asid *a)
 		if (!is_users(m))
 			link_far_break(t->e);
 		set_generation(t, m, a->jc[m].generation);
-		swap_bloom(t, a, m);
 		a->jc[m].valid = false;
 		t->jc_local[m] = true;
 	}
@@ -312,32 +318,46 @@ void jc_bring(struct tcpu *t, struct asid *a)
 
 /* --- filling --- */
 
-void jc_note(struct tcpu *t, gva_t va, bool global)
+void jc_note(struct tcpu *t, gva_t va, const struct block *b, bool global)
 {
 	unsigned n = key_jc(t->key);
-	unsigned bit;
+	u64 mask = ~0ull;
 
-	if (!global)
-		t->jc_local[n] = true;
-	if (!is_users(n))
+	if (!is_users(n)) {
+		if (!global)
+			t->jc_local[n] = true;
 		return;
-	if (!(t->key & KEY_CODE64))
-		va = (u32)(va + t->v.x86.seg[X86_CS].base);
-	bit = bloom_bit(va);
-	t->jc_bloom[n][bit / 64] |= BIT64(bit % 64);
+	}
+	t->jc_local[n] = true;
+	if (!(t->key & KEY_CODE64)) {
+		va += t->v.x86.seg[X86_CS].base;
+		mask = (u32)mask;
+	}
+	va &= PAGE_MASK;
+	ucode_note(t->ucode, va & mask, b->gpa & PAGE_MASK);
+	if (unlikely(b->gpa2 != ~0ull))
+		ucode_note(t->ucode, (va + PAGE_SIZE) & mask, b->gpa2);
 }
 
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)
 {
 	unsigned n = key_jc(t->key);
-	struct jc_entry *j = &t->jc[n][jc_index(va + t->jc_generation[n])];
+	u64 tag = va + t->jc_generation[n];
+	struct jc_entry *j;
 
-	jc_note(t, va, global);
+	jc_note(t, va, b, global);
 	if ((b->key & KEY_ALONE) || t->e->options.no_chaining ||
 	    too_near_hole(va))
 		return;
-	j->tag = va + t->jc_generation[n];
-	j->minus_tag = -j->tag;
+	j = find(t, n, tag);
+	if (!j) {
+		j = &t->jc[n][jc_index(tag)];
+		if (jc_index(j->tag) == jc_index(tag) &&
+		    !((j->tag ^ tag) >> 48))
+			j[1] = j[0];
+	}
+	j->tag = tag;
+	j->minus_tag = -tag;
 	j->host = (u64)(uintptr_t)block_entry(b, key_flags(b->key), false);
 	j->code_base = va - (b->gpa & ~PAGE_MASK);
 }

@@ -58,19 +58,11 @@ void kcode_forget(struct kcode *k)
 	k->unsure = false;
 }
 
-static void *phys_peek(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-
-	return gmem_hva(&t->e->vm->mem, gpa, 8);
-}
-
 static bool is_same(struct tcpu *t, const struct kcode_map *m)
 {
 	struct x86_walk w;
 
-	return x86_walk_peek(&t->v.x86, m->va, X86_ACC_FETCH, false, phys_peek,
-			     t, &w) &&
+	return pagewalk_peek(t, m->va, X86_ACC_FETCH, false, &w) &&
 	       w.gpa == m->gpa && w.page_bytes >= m->bytes &&
 	       w.global == m->global;
 }
@@ -102,8 +94,7 @@ bool kcode_note_link(struct tcpu *t, gva_t va, gpa_t gpa)
 
 	if (!t->e->smp)
 		return true;
-	if (!x86_walk_peek(&t->v.x86, va, X86_ACC_FETCH, false, phys_peek, t,
-			   &w) ||
+	if (!pagewalk_peek(t, va, X86_ACC_FETCH, false, &w) ||
 	    (w.gpa & PAGE_MASK) != gpa || !w.global)
 		return false;
 	note(&t->e->linked, va, &w);

@@ -123,6 +123,8 @@ void key_update(struct tcpu *t)
 	/* By a task switch; MOV CR3 does this itself. */
 	if (unlikely(s->cr3 != t->cr3))
 		tlb_switch(t, false);
+	if (unlikely(t->window_due) && (k & KEY_USER))
+		window_settle(t);
 	if (may_use_windows(t, k))
 		k |= KEY_WINDOW;
 	m = key_jc(k);

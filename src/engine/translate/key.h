@@ -23,6 +23,7 @@
 #define KEY_ALIGN BIT(11) /* CPL 3, EFLAGS.AC and CR0.AM: #AC */
 #define KEY_LIMIT BIT(12) /* CS ends below 4 GiB: jumps are checked */
 #define KEY_WINDOW BIT(13) /* memory by windows, unless KEY_ALONE, too */
+#define KEY_NEVER BIT(31) /* in no key: see window_due.c */
 #define KEY_STEPS BIT(10) /* a block for one instruction; see debug.c */
 /* Either makes blocks of one instruction that are left by run_next(). */
 #define KEY_ALONE (KEY_TF | KEY_STEPS)

@@ -323,7 +323,7 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 			 (b->gpa & PAGE_MASK) == (from->gpa & PAGE_MASK))
 			link_exit(t, x, b);
 	}
-	jc_note(t, t->v.x86.rip, global);
+	jc_note(t, t->v.x86.rip, b, global);
 	return enter_block(t, b);
 }
 
@@ -519,7 +519,7 @@ static void enter_in_shadow(struct tcpu *t)
 	if (b) {
 		if (vcpu_requests(&t->v))
 			tcpu_disturb(t);
-		jc_note(t, t->v.x86.rip, global);
+		jc_note(t, t->v.x86.rip, b, global);
 		pc = block_entry(b, b->pref, false);
 		(void)enter_block(t, b);
 		enter_code(t, stubs->enter, pc);
@@ -553,6 +553,7 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->x87.what = 0;
 		t->x87.operand = 0;
 		fastcall_update(t);
+		fastret_forget(t);
 	}
 	tcpu_set_rflags(t, v->x86.rflags);
 	key_update(t);

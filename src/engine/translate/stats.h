@@ -26,6 +26,9 @@
 	X(tlb_invlpg,        "... of one page")                            \
 	X(window_faults,     "host faults in windows")                     \
 	X(window_fills,      "... that brought a page in")                 \
+	X(window_around,     "... pages that came along")                  \
+	X(window_shown,      "pages shown after #PF")                      \
+	X(window_drops,      "unmappings in windows")                      \
 	X(window_softs,      "... that the software TLB had to serve")     \
 	X(bounces,           "accesses to two pages, devices, code pages") \
 	X(mmio,              "device memory accesses")                     \

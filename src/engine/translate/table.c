@@ -11,7 +11,7 @@ bool table_init(struct engine *e, u64 bytes)
 	e->hash_bits = 12;
 	while (bytes >> e->hash_bits > BYTES_A_BUCKET)
 		e->hash_bits++;
-	e->hash = host_pages_alloc(sizeof(*e->hash) << e->hash_bits);
+	e->hash = host_pages_alloc_huge(sizeof(*e->hash) << e->hash_bits);
 	return e->hash;
 }
 

@@ -80,14 +80,13 @@ struct tlb {
 	/* Entries to drop on CR3 writes (not global), and from large pages. */
 	u64 local[TLB_ENTRIES / 64];
 	u64 large[TLB_ENTRIES / 64];
-	bool any_large_local; /* some large entry may be user's */
+	bool any_large[2]; /* some may be, in the lower half, in the upper */
 };
 
-/* Where indirect jumps find their target: by virtual address. */
+/* Where indirect jumps find their target: by virtual address, in the entry
+ * that it hashes to or, pushed there by another one, in the next. */
 #define JC_BITS 14
 #define JC_ENTRIES (1u << JC_BITS)
-
-#define JC_BLOOM_BITS 8192
 
 struct jc_entry {
 	u64 tag; /* the target's virtual address, plus .jc_generation */
@@ -103,17 +102,34 @@ struct jc_entry {
  */
 #define JC_DISTURBED (-BIT64(31))
 
+/* Where a user's code is; see ucode.c. */
+#define UCODE_PAGES 4096
+#define UCODE_HEADS 2048
+struct ucode {
+	u16 head[UCODE_HEADS]; /* like .next */
+	unsigned count;
+	unsigned suspect; /* which page was found changed the last time */
+	bool unsure; /* that is not all, or not true */
+	struct ucode_page {
+		gva_t va;
+		gpa_t gpa;
+		u16 next; /* of the same hash: its number plus 1, or 0 */
+	} page[UCODE_PAGES];
+};
+
 /* Address spaces that are kept; see asid.c. Bits of struct map.asids. */
 #define ASIDS 8
 #define ASID_TLB 128
 struct asid {
 	u64 cr3;
+	bool forgotten; /* and nothing has been kept since */
 	/* Of the jump caches; see jc.c. */
 	struct {
 		bool valid;
 		u64 generation;
-		u64 *bloom; /* nobody else's, valid or not */
 	} jc[JC_COUNT];
+	struct ucode *ucode; /* nobody else's, whether it is valid or not */
+	bool ucode_doubtful; /* it is to be asked for before it is used */
 	/* Local entries of the software TLB. */
 	unsigned tlb_count;
 	struct tlb_kept {
@@ -218,6 +234,7 @@ struct tcpu {
 	u64 window[WINDOW_RIGHTS][WINDOW_SLOTS];
 	struct space *window_user, *window_low, *window_high; /* or NULL */
 	u32 window_hot; /* bool: user code runs in windows */
+	bool window_due; /* see window_due.c */
 	struct windows *windows; /* NULL: none */
 	bool soft_once; /* ... but for the next instruction */
 	bool exclusive_once; /* ... which is to run beside no other vCPU */
@@ -232,8 +249,9 @@ struct tcpu {
 	u32 jc_last[JC_COUNT]; /* the number of the last generation */
 	u32 jc_key[JC_COUNT]; /* the key that each jump cache is for */
 	u64 jc_cs[JC_COUNT]; /* ... and base and limit of CS */
-	bool jc_local[JC_COUNT]; /* ... holds entries of local pages */
-	u64 *jc_bloom[JC_COUNT]; /* pages of the user that it knows */
+	/* ... holds entries of local pages; a user's: of any */
+	bool jc_local[JC_COUNT];
+	struct ucode *ucode; /* pages that those of the user know */
 
 	/* What SYSCALL and SYSRET do, prepared: see syscall.c. */
 	struct fastcall {
@@ -241,6 +259,15 @@ struct tcpu {
 		u32 keep, keep_ax; /* of .rflags and .flags_ax, by SYSCALL */
 		struct x86_seg seg[2][2]; /* CS and SS of either */
 	} fastcall;
+
+	/* What IRET to the user does, as it did the last time: see iret.c. */
+	struct fastret {
+		u32 cs, ss; /* selectors; NO_SELECTOR: none */
+		gva_t cs_at, ss_at; /* their descriptors */
+		u64 cs_raw, ss_raw; /* ... as they were found there */
+		struct x86_seg seg[2];
+		u64 rip, rsp; /* popped, on the way */
+	} fastret;
 
 	/* Address spaces that CR3 may come back to. */
 	struct asid asid[ASIDS];
@@ -253,7 +280,7 @@ struct tcpu {
 	struct stat_group stat_group, class_group;
 
 	struct tlb tlb[MMU_COUNT];
-	struct jc_entry jc[JC_COUNT][JC_ENTRIES];
+	struct jc_entry jc[JC_COUNT][JC_ENTRIES + 1];
 	struct itlb_entry itlb[ITLB_ENTRIES];
 	struct kcode kcode;
 	u32 linked_epoch; /* engine.linked_epoch, when it was last looked at */
@@ -262,7 +289,7 @@ struct tcpu {
 		gva_t first, last; /* large pages of users' code lie there */
 	} large_code;
 	u64 itlb_local[ITLB_ENTRIES / 64];
-	u64 jc_bloom_memory[JC_COUNT * (ASIDS + 1)][JC_BLOOM_BITS / 64];
+	struct ucode ucode_memory[ASIDS + 1];
 	u8 *shadow_memory;
 };
 

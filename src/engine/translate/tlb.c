@@ -16,19 +16,6 @@
 #include "engine/translate/key.h"
 #include "x86/paging.h"
 
-/* A page table may share its page with translated code, and the walk sets A
- * and D bits. Which it does, we are not told: the code there goes. */
-static void *phys_word(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-	void *p = gmem_hva(&t->e->vm->mem, gpa, 8);
-
-	if (p && unlikely(smc_is_code(t->e, gpa)) &&
-	    smc_written(t->e, gpa, 8))
-		t->leave_after = 1;
-	return p;
-}
-
 static void entry_clear(struct tlb *tlb, unsigned i)
 {
 	u64 bad = i ? 0 : PAGE_SIZE;
@@ -62,7 +49,7 @@ void tlb_flush_all(struct tcpu *t)
 		fill_bytes(tlb->write_tag, 0, sizeof(tlb->write_tag));
 		fill_bytes(tlb->local, 0, sizeof(tlb->local));
 		fill_bytes(tlb->large, 0, sizeof(tlb->large));
-		tlb->any_large_local = false;
+		tlb->any_large[0] = tlb->any_large[1] = false;
 		entry_clear(tlb, 0);
 	}
 	itlb_clear(t);
@@ -85,6 +72,26 @@ static void itlb_drop_local(struct tcpu *t)
 			t->itlb[w * 64 + (unsigned)__builtin_ctzll(bits)].va =
 				1;
 		t->itlb_local[w] = 0;
+	}
+}
+
+static void note_large(struct tlb *tlb, gva_t va, unsigned i)
+{
+	tlb->large[i / 64] |= BIT64(i % 64);
+	tlb->any_large[va >> 63] = true;
+}
+
+static void drop_large(struct tlb *tlb, gva_t va)
+{
+	for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
+		u64 bits = tlb->large[w];
+
+		for (; bits; bits &= bits - 1) {
+			unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
+
+			if (((tlb->read_tag[i] ^ va) >> 30) == 0)
+				entry_clear(tlb, i);
+		}
 	}
 }
 
@@ -179,17 +186,8 @@ void tlb_flush_page(struct tcpu *t, gva_t va)
 
 		if (tlb->read_tag[i] == page || tlb->write_tag[i] == page)
 			entry_clear(tlb, i);
-		for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
-			u64 bits = tlb->large[w];
-
-			for (; bits; bits &= bits - 1) {
-				unsigned k = w * 64 + (unsigned)
-						__builtin_ctzll(bits);
-
-				if (((tlb->read_tag[k] ^ page) >> 30) == 0)
-					entry_clear(tlb, k);
-			}
-		}
+		if (tlb->any_large[va >> 63])
+			drop_large(tlb, va);
 	}
 	if (it->va == page)
 		it->va = 1;
@@ -252,7 +250,7 @@ void tlb_bring(struct tcpu *t, struct asid *a)
 			allow_writes(t, tlb, i);
 		tlb->local[i / 64] |= BIT64(i % 64);
 		if (kept->tag & KEPT_LARGE)
-			tlb->large[i / 64] |= BIT64(i % 64);
+			note_large(tlb, page, i);
 	}
 	a->tlb_count = 0;
 }
@@ -267,8 +265,7 @@ static bool walk(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 		x86_gp(f);
 		return false;
 	}
-	return x86_walk(s, va, acc, mmu == MMU_KERNEL_AC, phys_word, t, w,
-			f) == 0;
+	return pagewalk(t, va, acc, mmu == MMU_KERNEL_AC, w, f) == 0;
 }
 
 int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
@@ -301,7 +298,7 @@ int tlb_fill(struct tcpu *t, enum mmu_index mmu, gva_t va, unsigned acc,
 	if (!w.global)
 		tlb->local[i / 64] |= BIT64(i % 64);
 	if (w.page_bytes > PAGE_SIZE)
-		tlb->large[i / 64] |= BIT64(i % 64);
+		note_large(tlb, page, i);
 	TRACE(TLB, "fill mmu %u va %llx gpa %llx acc %x%s", mmu,
 	      (unsigned long long)va, (unsigned long long)w.gpa, acc,
 	      w.global ? " global" : "");
@@ -350,13 +347,6 @@ int tlb_fetch(struct tcpu *t, gva_t va, gpa_t *gpa, struct x86_fault *f)
 	return 0;
 }
 
-static void *phys_word_to_read(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-
-	return gmem_hva(&t->e->vm->mem, gpa, 8);
-}
-
 bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
 {
 	const struct itlb_entry *it =
@@ -369,9 +359,8 @@ bool tlb_peek_code(struct tcpu *t, gva_t va, gpa_t *gpa)
 		return true;
 	}
 	if (((t->v.x86.efer & EFER_LMA) && !x86_is_canonical(va)) ||
-	    !x86_walk_peek(&t->v.x86, va,
-			   X86_ACC_FETCH | (user ? X86_ACC_USER : 0), false,
-			   phys_word_to_read, t, &w))
+	    !pagewalk_peek(t, va, X86_ACC_FETCH | (user ? X86_ACC_USER : 0),
+			   false, &w))
 		return false;
 	*gpa = w.gpa;
 	return true;

@@ -32,7 +32,7 @@ struct cold {
 		COLD_RETURN,
 	} kind;
 	u8 *from; /* after the jump's rel32 */
-	u8 *more[8]; /* COLD_CALLOUT: several, up to a NULL */
+	u8 *more[16]; /* COLD_CALLOUT: several, up to a NULL */
 	struct callout *callout;
 	u32 key; /* of the code there */
 	u8 *resume; /* COLD_MISS: where to go on */
@@ -179,6 +179,8 @@ void access_operand(struct trans *tr, unsigned bytes, unsigned acc);
 /* The same for @from + @disp on the stack, @from being RSP or RBP. */
 void access_stack(struct trans *tr, unsigned from, s32 disp, unsigned bytes,
 		  unsigned acc);
+/* The same for the linear address in T0. */
+void access_linear(struct trans *tr, unsigned bytes, unsigned acc);
 /* Of a stack address: 8, 4 or 2. */
 unsigned access_stack_bytes(const struct trans *tr);
 /* The instruction is complete: its write (if bounced) is committed here. */
@@ -190,6 +192,8 @@ bool reach_can(const struct trans *tr);
 void reach_operand(struct trans *tr);
 /* The same for guest register @r + @disp, which the host has. */
 void reach_stack(struct trans *tr, unsigned r, s32 disp);
+/* ... and for the address in T0. */
+void reach_linear(struct trans *tr);
 /* @to (T0 or T1) = the delta for the address in @reg. */
 void reach_delta(struct trans *tr, unsigned reg, unsigned to);
 /* What struct insn_meta says of a fault in a window: .delta is the register
@@ -337,5 +341,11 @@ void string_insn(struct trans *tr);
 /* --- syscall.c --- */
 bool syscall_insn(struct trans *tr);
 bool sysret_insn(struct trans *tr);
+/* Leaves for the user whose mode is @tr's but for the privilege, by @stubs, if
+ * that is the one that its jump cache is for; else @slow. */
+void user_enter(struct trans *tr, u8 *const stubs[2], struct cold *slow);
+
+/* --- iret.c --- */
+bool iret_insn(struct trans *tr);
 
 #endif

@@ -11,11 +11,13 @@
  *
  * The deltas of the current spaces are in t->window; slots without a window
  * have that of the trap. What is dropped of a space that is not current is
- * noted (.stale) and done when it is current again.
+ * noted (.stale) and done when it is current again; of the user's, when its
+ * code runs again (window_due.c).
  */
 #include "engine/translate/window.h"
 
 #include "engine/translate/engine.h"
+#include "engine/translate/key.h"
 #include "engine/translate/window_space.h"
 #include "x86/paging.h"
 
@@ -150,12 +152,11 @@ struct space *space_new(struct tcpu *t, u8 right, bool high)
 	sp->high = high;
 	sp->root = high ? 0 : root_of(&t->v.x86);
 	sp->pcid = pcid_of(&t->v.x86);
-	sp->stale = sp->hot = false;
+	sp->hot = false;
+	due_forget(sp);
 	sp->stamp = ++w->clock;
-	sp->faults = t->stats.page_faults;
-	sp->fills = t->stats.window_fills;
-	sp->calm = sp->busy = 0;
-	sp->wanted = 2;
+	if (right == WINDOW_USER)
+		window_choose_anew(t, sp);
 	return sp;
 }
 
@@ -219,7 +220,8 @@ static struct space *lower_half(struct tcpu *t, struct space *old, u8 right,
 		unload_space(t, old);
 	if (!sp)
 		return NULL;
-	if (!keep || sp->stale || sp->pcid != pcid)
+	sp->stale |= !keep || sp->pcid != pcid;
+	if (sp->stale && right == WINDOW_KERNEL)
 		space_check(t, sp, false);
 	sp->pcid = pcid;
 	sp->stamp = ++w->clock;
@@ -237,6 +239,7 @@ void space_set_user(struct tcpu *t, struct space *sp)
 {
 	t->window_user = sp;
 	t->window_hot = sp && sp->hot;
+	due_resume(t, sp);
 }
 
 /*
@@ -261,13 +264,8 @@ static void switch_spaces(struct tcpu *t, bool keep)
 {
 	pcid_taken(t);
 	space_set_user(t, lower_half(t, t->window_user, WINDOW_USER, keep));
-	if (unlikely(t->e->options.all_windows) && !t->window_user) {
-		struct space *sp = space_new(t, WINDOW_USER, false);
-
-		if (sp)
-			sp->hot = true;
-		space_set_user(t, sp);
-	}
+	if (unlikely(t->e->options.all_windows) && !t->window_user)
+		space_set_user(t, space_new(t, WINDOW_USER, false));
 	t->window_low = lower_half(t, t->window_low, WINDOW_KERNEL, keep);
 	if (t->window_high)
 		space_check_unseen(t, t->window_high);
@@ -314,6 +312,9 @@ void window_flush_all(struct tcpu *t)
 			space_check(t, t->window_high, false);
 	}
 	window_unlock(t);
+	/* By a request, between two blocks of the user's. */
+	if (t->window_due && (t->key & KEY_USER))
+		window_settle(t);
 }
 
 void window_flush_local(struct tcpu *t)
@@ -322,18 +323,12 @@ void window_flush_local(struct tcpu *t)
 		return;
 	window_lock(t);
 	if (t->window_user)
-		space_check(t, t->window_user, true);
+		due_all(t, t->window_user);
 	if (t->window_low)
 		space_check(t, t->window_low, true);
 	if (t->window_high)
 		space_check(t, t->window_high, true);
 	window_unlock(t);
-}
-
-static void check_page(struct tcpu *t, struct space *sp, gva_t va)
-{
-	if (sp)
-		space_check_page(t, sp, va);
 }
 
 void window_flush_page(struct tcpu *t, gva_t va)
@@ -342,10 +337,13 @@ void window_flush_page(struct tcpu *t, gva_t va)
 		return;
 	window_lock(t);
 	if (slot_of(va) >= WINDOW_SLOTS / 2) {
-		check_page(t, t->window_high, va);
+		if (t->window_high)
+			space_check_pages(t, t->window_high, &va, 1);
 	} else {
-		check_page(t, t->window_user, va);
-		check_page(t, t->window_low, va);
+		if (t->window_user)
+			due_page(t, t->window_user, va);
+		if (t->window_low)
+			space_check_pages(t, t->window_low, &va, 1);
 	}
 	window_unlock(t);
 	/* A global page goes from all address spaces. */

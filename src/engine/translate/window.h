@@ -73,6 +73,11 @@ enum window_answer {
 enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
 				u64 *delta, struct x86_fault *f);
 
+/* The user's code faulted at @va, and the guest is being told. */
+void window_note_fault(struct tcpu *t, gva_t va);
+/* The user's code is about to run: if t->window_due. */
+void window_settle(struct tcpu *t);
+
 /* An interrupt came while user code ran: is its address space worth it? */
 void window_tick(struct tcpu *t);
 

@@ -21,7 +21,19 @@
 #define TICK_FAULTS 64u /* page faults of a calm tick, at most */
 #define TICK_FILLS 150u
 #define TICKS_BUSY 4u
-#define WANTED_MAX 256u
+#define PATIENCE_MIN 2u
+#define PATIENCE_MAX 256u
+
+void window_choose_anew(struct tcpu *t, struct space *sp)
+{
+	sp->hot = t->e->options.all_windows;
+	sp->faults = t->stats.page_faults;
+	sp->fills = t->stats.window_fills;
+	sp->calm = sp->busy = 0;
+	sp->patience = PATIENCE_MIN;
+	if (sp == t->window_user)
+		t->window_hot = sp->hot;
+}
 
 void window_tick(struct tcpu *t)
 {
@@ -45,15 +57,15 @@ void window_tick(struct tcpu *t)
 	sp->fills = t->stats.window_fills;
 	if (!sp->hot) {
 		sp->calm = faults < TICK_FAULTS ? sp->calm + 1 : 0;
-		sp->hot = sp->calm >= sp->wanted;
+		sp->hot = sp->calm >= sp->patience;
 		sp->busy = 0;
 	} else {
 		sp->busy = fills > TICK_FILLS ? sp->busy + 1 : 0;
 		if (sp->busy >= TICKS_BUSY) {
 			sp->hot = false;
 			sp->calm = 0;
-			if (sp->wanted < WANTED_MAX)
-				sp->wanted *= 2;
+			if (sp->patience < PATIENCE_MAX)
+				sp->patience *= 2;
 			window_lock(t);
 			space_empty(t, sp);
 			window_unlock(t);

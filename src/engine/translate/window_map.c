@@ -1,35 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * window_map.c - filling windows from the guest's page tables, and emptying
- * them: shadow page tables whose walker is the host's processor.
+ * window_map.c - what a space shows: the list of its mappings, and the host's
+ * memory mappings that go with it.
  *
- * A host fault at an access in a window walks the guest's tables as a TLB miss
- * does, A and D bits and all, and maps what they say: read only where the
- * guest's own processor would have to set D first, or where there is
- * translated code. So no page is shown whose A is clear, and none is writable
- * whose D is.
- *
- * A flush does not empty a space: it walks the guest's tables again for each
- * mapping and drops those that are not as they were. That is exact, and costs
- * 20 ns where a host fault costs microseconds.
+ * A struct map is one page, or a chunk of a large one. Neighbours come and go
+ * in one call of the host where they can, for a call costs 5 us and a page of
+ * it a tenth of that.
  *
  * Runs in the handler of processor faults, too, on the vCPU's thread: what was
  * interrupted then is generated code, never C, so no lock is held and nothing
  * half done. Other vCPUs come only to protect pages (window_protect), under the
  * lock.
  */
-#include "base/trace.h"
 #include "engine/translate/engine.h"
-#include "engine/translate/key.h"
 #include "engine/translate/window_space.h"
 #include "x86/paging.h"
 
-/* --- mappings --- */
+/* --- what there is --- */
 
 static void count_pieces(struct tcpu *t, struct space *sp, int n)
 {
 	sp->pieces += (unsigned)n;
 	__atomic_fetch_add(&t->e->pieces, (unsigned)n, __ATOMIC_RELAXED);
+}
+
+static bool too_many_pieces(const struct tcpu *t)
+{
+	return __atomic_load_n(&t->e->pieces, __ATOMIC_RELAXED) >= PIECES_MAX;
 }
 
 /* Whatever there is goes, and if a mapping has failed half way its place is
@@ -72,8 +69,12 @@ static void note_local(struct space *sp, unsigned i)
 		sp->local[i / 64] &= ~BIT64(i % 64);
 }
 
-/* The first from @i on that is not global; or map_count, or more: none. */
-static unsigned next_local(const struct space *sp, unsigned i)
+void map_note(struct space *sp, const struct map *m)
+{
+	note_local(sp, (unsigned)(m - sp->maps));
+}
+
+unsigned map_next_local(const struct space *sp, unsigned i)
 {
 	while (i < sp->map_count) {
 		u64 bits = sp->local[i / 64] >> i % 64;
@@ -85,33 +86,9 @@ static unsigned next_local(const struct space *sp, unsigned i)
 	return i;
 }
 
-static bool too_many_pieces(const struct tcpu *t)
-{
-	return __atomic_load_n(&t->e->pieces, __ATOMIC_RELAXED) >= PIECES_MAX;
-}
+/* --- protecting --- */
 
 /* May leave no mapping at all. */
-static void map_drop(struct tcpu *t, struct space *sp, struct map *m)
-{
-	unsigned i = (unsigned)(m - sp->maps);
-
-	if (host_window_unmap(slot_host(sp, m->va), m->bytes)) {
-		windows_empty(t);
-		return;
-	}
-	count_pieces(t, sp, -1 - m->splits);
-	sp->large_count -= m->large;
-	index_remove(sp, i);
-	if (i != --sp->map_count) {
-		index_remove(sp, sp->map_count);
-		*m = sp->maps[sp->map_count];
-		index_add(sp, i);
-	}
-	note_local(sp, i);
-	note_local(sp, sp->map_count);
-}
-
-/* The same. */
 static void protect_page(struct tcpu *t, struct space *sp, struct map *m,
 			 gva_t va)
 {
@@ -159,14 +136,29 @@ void window_protect(struct tcpu *t, gpa_t gpa)
 	window_unlock(t);
 }
 
+bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m, gva_t va,
+		 const struct x86_walk *w)
+{
+	if (m->write) /* there was code */
+		return !host_window_protect(slot_host(sp, va & PAGE_MASK),
+					    PAGE_SIZE, true);
+	if (w->page_bytes < m->bytes ||
+	    host_window_protect(slot_host(sp, m->va), m->bytes, true))
+		return false;
+	m->write = true;
+	m->asids = (u8)BIT(t->asid_now);
+	protect_code(t, sp, m);
+	return true;
+}
+
+/* --- making --- */
+
 static u64 file_offset(const struct tcpu *t, gpa_t gpa)
 {
 	return gmem_page_index(&t->e->vm->mem, gpa) << PAGE_SHIFT;
 }
 
-/* What of the page that @w found at @va is shown at once. */
-static struct map map_for(const struct tcpu *t, gva_t va,
-			  const struct x86_walk *w)
+struct map map_for(const struct tcpu *t, gva_t va, const struct x86_walk *w)
 {
 	u64 bytes = PAGE_SIZE;
 
@@ -182,241 +174,126 @@ static struct map map_for(const struct tcpu *t, gva_t va,
 			     .large = w->page_bytes > PAGE_SIZE };
 }
 
-static bool map_show(struct tcpu *t, struct space *sp, const struct map *m)
+bool map_may_write(const struct tcpu *t, const struct map *m)
 {
-	bool small = m->bytes == PAGE_SIZE;
-	bool write = m->write && !(small && smc_is_code(t->e, m->gpa));
+	return m->write &&
+	       (m->bytes > PAGE_SIZE || !smc_is_code(t->e, m->gpa));
+}
 
-	if (!host_window_map(slot_host(sp, m->va), m->bytes, t->e->vm->mem.fd,
-			     file_offset(t, m->gpa), write, small))
+/* On failure nothing of @sp is left. */
+static bool show(struct tcpu *t, struct space *sp, const struct map *m,
+		 u64 bytes, bool write)
+{
+	bool touch = m->bytes == PAGE_SIZE;
+
+	if (!host_window_map(slot_host(sp, m->va), bytes, t->e->vm->mem.fd,
+			     file_offset(t, m->gpa), write, touch))
 		return true;
 	space_clear(t, sp);
 	return false;
 }
 
-/* False: the host cannot, for now. */
-static bool map_add(struct tcpu *t, struct space *sp, gva_t va,
-		    const struct x86_walk *w)
+static void list(struct tcpu *t, struct space *sp, const struct map *m)
 {
-	struct map m = map_for(t, va, w);
+	sp->maps[sp->map_count++] = *m;
+	sp->large_count += m->large;
+	index_add(sp, sp->map_count - 1);
+	note_local(sp, sp->map_count - 1);
+	count_pieces(t, sp, 1);
+	if (m->global && !sp->high)
+		t->windows->low_global = true;
+}
 
-	if (sp->map_count == SPACE_MAPS)
+bool maps_add(struct tcpu *t, struct space *sp, const struct map *m,
+	      unsigned n, bool write)
+{
+	u64 bytes = (u64)m->bytes * n;
+
+	if (sp->map_count + n > SPACE_MAPS)
 		space_empty(t, sp);
 	/* The host has too many mappings, or will have. */
 	if (too_many_pieces(t))
 		space_empty_oldest(t);
-	if (!map_show(t, sp, &m)) {
+	if (!show(t, sp, m, bytes, write)) {
 		windows_empty(t);
-		if (!map_show(t, sp, &m))
+		if (!show(t, sp, m, bytes, write))
 			return false;
 	}
-	sp->maps[sp->map_count++] = m;
-	sp->large_count += m.large;
-	index_add(sp, sp->map_count - 1);
-	note_local(sp, sp->map_count - 1);
-	count_pieces(t, sp, 1);
-	if (m.global && !sp->high)
-		t->windows->low_global = true;
-	if (m.write && m.bytes > PAGE_SIZE)
+	for (unsigned i = 0; i < n; i++)
+		list(t, sp, &m[i]);
+	if (m->write && m->bytes > PAGE_SIZE)
 		protect_code(t, sp, &sp->maps[sp->map_count - 1]);
-	t->stats.window_fills++;
 	return sp->map_count != 0;
 }
 
-/* --- the guest's tables --- */
-
-static void *phys_word(void *ctx, gpa_t gpa)
+void map_replace(struct tcpu *t, struct space *sp, struct map *m,
+		 const struct map *to)
 {
-	struct tcpu *t = ctx;
+	unsigned i = (unsigned)(m - sp->maps);
 
-	return gmem_hva(&t->e->vm->mem, gpa, 8);
-}
-
-/* For a walk that may set A and D: as in tlb.c, translated code there goes.
- * fault.c sees whether the running block was part of it. */
-static void *phys_word_to_set(void *ctx, gpa_t gpa)
-{
-	struct tcpu *t = ctx;
-	void *p = phys_word(t, gpa);
-
-	if (p && unlikely(smc_is_code(t->e, gpa)))
-		smc_written(t->e, gpa, 8);
-	return p;
-}
-
-static bool peek(struct tcpu *t, const struct space *sp, gva_t va,
-		 struct x86_walk *w)
-{
-	unsigned acc = X86_ACC_READ;
-
-	if (sp->right == WINDOW_USER)
-		acc |= X86_ACC_USER;
-	return x86_walk_peek(&t->v.x86, va, acc, true, phys_word, t, w) &&
-	       w->user == (sp->right == WINDOW_USER);
-}
-
-/* Does the guest's table still say what @m shows? */
-static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
-{
-	struct x86_walk w;
-
-	if (!peek(t, sp, m->va, &w) || w.gpa != m->gpa ||
-	    w.page_bytes < m->bytes)
-		return false;
-	m->global = w.global;
-	m->asids |= (u8)BIT(t->asid_now);
-	note_local(sp, (unsigned)(m - sp->maps));
+	if (!show(t, sp, to, to->bytes, map_may_write(t, to)))
+		return;
+	index_remove(sp, i);
+	count_pieces(t, sp, -(int)m->splits);
 	sp->large_count -= m->large;
-	m->large = w.page_bytes > PAGE_SIZE;
-	sp->large_count += m->large;
-	if (m->write && !(w.writable && w.dirty)) {
-		if (host_window_protect(slot_host(sp, m->va), m->bytes, false))
-			return false;
-		m->write = false;
+	sp->large_count += to->large;
+	*m = *to;
+	index_add(sp, i);
+	note_local(sp, i);
+}
+
+/* --- dropping --- */
+
+static void unlist(struct tcpu *t, struct space *sp, struct map *m)
+{
+	unsigned i = (unsigned)(m - sp->maps);
+
+	count_pieces(t, sp, -1 - m->splits);
+	sp->large_count -= m->large;
+	index_remove(sp, i);
+	if (i != --sp->map_count) {
+		index_remove(sp, sp->map_count);
+		*m = sp->maps[sp->map_count];
+		index_add(sp, i);
 	}
-	return true;
+	note_local(sp, i);
+	note_local(sp, sp->map_count);
 }
 
-void space_check(struct tcpu *t, struct space *sp, bool local_only)
+void map_drop(struct tcpu *t, struct space *sp, struct map *m)
 {
-	unsigned i = local_only ? next_local(sp, 0) : 0;
-
-	while (i < sp->map_count) {
-		if (!map_check(t, sp, &sp->maps[i]))
-			map_drop(t, sp, &sp->maps[i]);
-		else
-			i++;
-		if (local_only)
-			i = next_local(sp, i);
-	}
-	sp->stale = false;
+	t->stats.window_drops++;
+	if (host_window_unmap(slot_host(sp, m->va), m->bytes))
+		windows_empty(t);
+	else
+		unlist(t, sp, m);
 }
 
-void space_check_unseen(struct tcpu *t, struct space *sp)
+static bool is_gone(struct space *sp, gva_t va, unsigned slot)
 {
-	unsigned i = next_local(sp, 0);
+	struct map *m = slot_of(va) == slot ? map_find(sp, va) : NULL;
 
-	while (i < sp->map_count) {
-		struct map *m = &sp->maps[i];
-
-		if ((m->asids & BIT(t->asid_now)) || map_check(t, sp, m))
-			i++;
-		else
-			map_drop(t, sp, m);
-		i = next_local(sp, i);
-	}
+	return m && m->gone && m->bytes == PAGE_SIZE;
 }
 
-void space_forget_asid(struct space *sp, unsigned n)
+void map_drop_run(struct tcpu *t, struct space *sp, struct map *m)
 {
-	unsigned i = next_local(sp, 0);
+	gva_t from = m->va, to = m->va + PAGE_SIZE;
+	unsigned slot = slot_of(from);
 
-	for (; i < sp->map_count; i = next_local(sp, i + 1))
-		sp->maps[i].asids &= (u8)~BIT(n);
-}
-
-/* All of a large page goes by any of its addresses. */
-static bool is_near(const struct map *m, gva_t va)
-{
-	return m->large ? ((m->va ^ va) >> 30) == 0 : m->va == (va & PAGE_MASK);
-}
-
-void space_check_page(struct tcpu *t, struct space *sp, gva_t va)
-{
-	struct map *only = map_find(sp, va);
-
-	if (!sp->large_count) {
-		if (only && !map_check(t, sp, only))
-			map_drop(t, sp, only);
+	if (m->bytes > PAGE_SIZE) {
+		map_drop(t, sp, m);
 		return;
 	}
-	for (unsigned i = 0; i < sp->map_count;) {
-		struct map *m = &sp->maps[i];
-
-		if (!is_near(m, va) || map_check(t, sp, m))
-			i++;
-		else
-			map_drop(t, sp, m);
+	while (is_gone(sp, from - PAGE_SIZE, slot))
+		from -= PAGE_SIZE;
+	while (is_gone(sp, to, slot))
+		to += PAGE_SIZE;
+	t->stats.window_drops++;
+	if (host_window_unmap(slot_host(sp, from), to - from)) {
+		windows_empty(t);
+		return;
 	}
-}
-
-/* --- host faults --- */
-
-/* A page that is shown already: the write that it was not to have? */
-static bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m,
-			gva_t va, const struct x86_walk *w, bool write)
-{
-	if (!write ||
-	    (w->gpa & PAGE_MASK) != ((m->gpa + (va - m->va)) & PAGE_MASK))
-		return false;
-	if (m->write)
-		return !host_window_protect(slot_host(sp, va & PAGE_MASK),
-					    PAGE_SIZE, true);
-	if (w->page_bytes < m->bytes ||
-	    host_window_protect(slot_host(sp, m->va), m->bytes, true))
-		return false;
-	m->write = true;
-	m->asids = (u8)BIT(t->asid_now);
-	protect_code(t, sp, m);
-	return true;
-}
-
-/* The address that windowed code meant, from where it faulted. False if it
- * strayed into a guard, or another slot's window. */
-static bool fault_va(struct tcpu *t, const struct host_fault *h, u8 right,
-		     u64 delta, gva_t *va)
-{
-	*va = h->addr - delta;
-	return x86_is_canonical(*va) && t->window[right][slot_of(*va)] == delta;
-}
-
-/* Shows at @va what @w says of it. */
-static enum window_answer show(struct tcpu *t, u8 right, gva_t va,
-			       const struct x86_walk *w, bool write, u64 *delta)
-{
-	struct space *sp;
-	struct map *m;
-
-	/* PAIRS: smc_watch(), which protects what it finds here after it has
-	 * made the page a code page. */
-	if (write && smc_is_code(t->e, w->gpa))
-		return WINDOW_SOFT;
-	sp = space_for(t, right, va);
-	if (!sp)
-		return WINDOW_SOFT;
-	/* Of a slot that has just been opened, or not loaded before. */
-	*delta = t->window[right][slot_of(va)];
-	m = map_find(sp, va);
-	if (m && map_upgrade(t, sp, m, va, w, write))
-		return WINDOW_AGAIN;
-	if (m && sp->map_count)
-		map_drop(t, sp, m);
-	TRACE(TLB, "window va %llx gpa %llx", (unsigned long long)va,
-	      (unsigned long long)w->gpa);
-	return map_add(t, sp, va, w) ? WINDOW_AGAIN : WINDOW_SOFT;
-}
-
-enum window_answer window_fault(struct tcpu *t, const struct host_fault *h,
-				u64 *delta, struct x86_fault *f)
-{
-	u8 right = t->key & KEY_USER ? WINDOW_USER : WINDOW_KERNEL;
-	bool write = h->error & PF_W;
-	unsigned acc = (write ? X86_ACC_WRITE : X86_ACC_READ) |
-		       (right == WINDOW_USER ? X86_ACC_USER : 0);
-	enum window_answer a;
-	struct x86_walk w;
-	gva_t va;
-
-	t->stats.window_faults++;
-	if (!fault_va(t, h, right, *delta, &va))
-		return WINDOW_SOFT;
-	if (x86_walk(&t->v.x86, va, acc, false, phys_word_to_set, t, &w, f))
-		return WINDOW_FAULT;
-	if (!gmem_hva(&t->e->vm->mem, w.gpa & PAGE_MASK, PAGE_SIZE) ||
-	    w.user != (right == WINDOW_USER))
-		return WINDOW_SOFT;
-	window_lock(t);
-	a = show(t, right, va, &w, write, delta);
-	window_unlock(t);
-	return a;
+	for (gva_t va = from; va != to; va += PAGE_SIZE)
+		unlist(t, sp, map_find(sp, va));
 }

@@ -5,7 +5,10 @@
  *
  *	window.c	spaces: which there are, which are current; flushes
  *	window_index.c	mappings: found
- *	window_map.c	mappings: made by host faults, checked by flushes
+ *	window_map.c	mappings: made, protected, dropped
+ *	window_fill.c	... made by host faults, and by guessing
+ *	window_check.c	... checked by flushes
+ *	window_due.c	what waits until the user's code runs
  *	window_choose.c	whether user code and blocks are worth it
  */
 #ifndef DOPPEL_TRANSLATE_WINDOW_SPACE_H
@@ -23,6 +26,8 @@
 /* What of a large page is shown at once. */
 #define WINDOW_CHUNK MiB(2)
 #define POOL 256u
+/* Pages whose flush may wait; see window_due.c. */
+#define DUE_MAX 128u
 /* Of all spaces together: each makes two regions of host address space more
  * at most, and Linux lets a process have 65530 (vm.max_map_count). */
 #define PIECES_MAX 25000u
@@ -35,6 +40,7 @@ struct map {
 	u16 next_va, next_gpa; /* see window_index.c */
 	bool write, global;
 	bool large; /* of a large page, even if it shows less of it */
+	bool gone; /* see window_check.c */
 	u8 asids; /* bit n: address space n has seen it so; if not global */
 };
 
@@ -45,7 +51,7 @@ struct slot {
 
 struct space {
 	bool used, high;
-	bool stale; /* to be checked before it is current again */
+	bool stale; /* to be checked before it is used again */
 	bool hot; /* of the user: code may run in it */
 	u8 right;
 	u16 pcid;
@@ -59,9 +65,14 @@ struct space {
 	u16 by_va[1u << INDEX_BITS], by_gpa[1u << INDEX_BITS];
 	u64 local[SPACE_MAPS / 64]; /* bit n: map n is there, not global */
 	unsigned pieces; /* maps and splits */
+	/* Of the user, to be looked at before its code runs again. */
+	gva_t due[DUE_MAX];
+	unsigned due_count;
+	bool wants;
+	gva_t wanted; /* it faulted there */
 	/* See window_tick(). */
 	u64 faults, fills; /* at the last tick */
-	unsigned calm, wanted, busy;
+	unsigned calm, patience, busy;
 };
 
 struct windows {
@@ -125,12 +136,58 @@ struct map *map_of_gpa(struct space *sp, gpa_t gpa, u32 bytes);
 /* Everything goes; the windows stay. */
 void space_empty(struct tcpu *t, struct space *sp);
 void windows_empty(struct tcpu *t);
+/* What of the page that @w found at @va is shown at once. */
+struct map map_for(const struct tcpu *t, gva_t va, const struct x86_walk *w);
+/* Would @m, not there yet, be writable: by the guest, and not being code? */
+bool map_may_write(const struct tcpu *t, const struct map *m);
+/* Shows @m and, if it is of PAGE_SIZE, the @n - 1 pages behind it, which are
+ * alike but for .global and follow each other in guest physical memory.
+ * False: the host cannot, for now. */
+bool maps_add(struct tcpu *t, struct space *sp, const struct map *m,
+	      unsigned n, bool write) MUST_CHECK;
+/* @m becomes @to, of the same address and size. */
+void map_replace(struct tcpu *t, struct space *sp, struct map *m,
+		 const struct map *to);
+/* The guest may write @m, or what of it a write to @va needs. */
+bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m, gva_t va,
+		 const struct x86_walk *w) MUST_CHECK;
+/* May leave no mapping at all. */
+void map_drop(struct tcpu *t, struct space *sp, struct map *m);
+/* ... and its neighbours that are .gone as well. */
+void map_drop_run(struct tcpu *t, struct space *sp, struct map *m);
+/* .global of @m has changed. */
+void map_note(struct space *sp, const struct map *m);
+/* The number of the first map from @i on that is not global; or map_count, or
+ * more: none. */
+unsigned map_next_local(const struct space *sp, unsigned i);
+
+/* --- window_fill.c --- under the lock --- */
+/* What the guest's tables say of @va for the code of @sp; only if a walk would
+ * find what is to be set set already. */
+bool space_peek(struct tcpu *t, const struct space *sp, gva_t va,
+		struct x86_walk *w);
+/* Shows @va, if they say enough. */
+void space_show(struct tcpu *t, struct space *sp, gva_t va);
+
+/* --- window_check.c --- under the lock --- */
 /* What the guest's tables do not say any more goes; @local_only: but for
  * global pages. */
 void space_check(struct tcpu *t, struct space *sp, bool local_only);
 /* ... that this address space has not seen: its TLB would not know them. */
 void space_check_unseen(struct tcpu *t, struct space *sp);
 void space_forget_asid(struct space *sp, unsigned n);
-void space_check_page(struct tcpu *t, struct space *sp, gva_t va);
+/* ... of @n addresses. */
+void space_check_pages(struct tcpu *t, struct space *sp, const gva_t *va,
+		       unsigned n);
+
+/* --- window_choose.c --- the current user's space is another's */
+void window_choose_anew(struct tcpu *t, struct space *sp);
+
+/* --- window_due.c --- under the lock; of the current user's space */
+void due_page(struct tcpu *t, struct space *sp, gva_t va);
+void due_all(struct tcpu *t, struct space *sp);
+/* It is current now: is anything due? */
+void due_resume(struct tcpu *t, const struct space *sp);
+void due_forget(struct space *sp);
 
 #endif

@@ -71,6 +71,32 @@ void *host_pages_alloc(u64 bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/*
+ * Linux makes a huge page only where all of it lies within the mapping: so the
+ * mapping begins at one, and ends with the table, whose last part may stay
+ * small pages. Nothing is committed beyond @bytes.
+ */
+#define HUGE_PAGE MiB(2)
+
+void *host_pages_alloc_huge(u64 bytes)
+{
+	u64 whole = align_up(bytes, PAGE_SIZE);
+	u8 *p, *at;
+
+	if (bytes < HUGE_PAGE)
+		return host_pages_alloc(bytes);
+	p = host_pages_alloc(whole + HUGE_PAGE);
+	if (!p)
+		return NULL;
+	at = (u8 *)align_up((uintptr_t)p, HUGE_PAGE);
+	if (at != p)
+		munmap(p, (size_t)(at - p));
+	munmap(at + whole, (size_t)(p + HUGE_PAGE - at));
+	/* Only advice: who cannot have them does without. */
+	madvise(at, whole, MADV_HUGEPAGE);
+	return at;
+}
+
 void host_pages_free(void *p, u64 bytes)
 {
 	if (p)

@@ -1,16 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* window.c - guest pages at addresses of the caller's choice. */
+/*
+ * window.c - guest pages at addresses of the caller's choice.
+ *
+ * As for RAM itself, the guest's secrets are not for a core dump. To say so of
+ * each mapping takes a good part of the time that it takes to make it; so it
+ * is said once, of whatever shared memory the process has that is in no file
+ * system: "anonymous shared" to core(5).
+ */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "host/host.h"
 
+#define DUMPS_ANONYMOUS_SHARED 2ul
+
 #define NOTHING (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+static bool dumps_shared = true;
+
+/* The filter is a number in hexadecimal digits. */
+static void dump_no_shared(void)
+{
+	int fd = open("/proc/self/coredump_filter", O_RDWR | O_CLOEXEC);
+	char text[32] = { 0 };
+	unsigned long filter;
+
+	if (fd < 0)
+		return;
+	if (pread(fd, text, sizeof(text) - 1, 0) > 0) {
+		filter = strtoul(text, NULL, 16) & ~DUMPS_ANONYMOUS_SHARED;
+		snprintf(text, sizeof(text), "0x%lx", filter);
+		if (pwrite(fd, text, strlen(text), 0) > 0)
+			__atomic_store_n(&dumps_shared, false,
+					 __ATOMIC_RELAXED);
+	}
+	close(fd);
+}
 
 void *host_window_reserve(u64 bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_NONE, NOTHING, -1, 0);
 
+	if (__atomic_load_n(&dumps_shared, __ATOMIC_RELAXED))
+		dump_no_shared();
 	return p == MAP_FAILED ? NULL : p;
 }
 
@@ -34,8 +71,8 @@ int host_window_map(void *at, u64 bytes, int fd, u64 offset, bool write,
 	if (mmap(at, bytes, protection(write), flags, fd, (off_t)offset) ==
 	    MAP_FAILED)
 		return -errno;
-	/* As for RAM itself: the guest's secrets are not for a core dump. */
-	madvise(at, bytes, MADV_DONTDUMP);
+	if (unlikely(__atomic_load_n(&dumps_shared, __ATOMIC_RELAXED)))
+		madvise(at, bytes, MADV_DONTDUMP);
 	return 0;
 }
 

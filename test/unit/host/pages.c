@@ -68,6 +68,15 @@ static void test_tables(void)
 	host_pages_free(p, GiB(8));
 	host_pages_free(NULL, 4096);
 
+	p = host_pages_alloc_huge(MiB(4) + 5);
+	tap_check(p && p[0] == 0 && p[MiB(4) + 4] == 0 &&
+			  (uintptr_t)p % MiB(2) == 0,
+		  "zeroes, aligned for huge pages");
+	host_pages_free(p, MiB(4) + 5);
+	p = host_pages_alloc_huge(100);
+	tap_check(p && p[99] == 0, "or too few for one");
+	host_pages_free(p, 100);
+
 	small = host_alloc(100);
 	for (int i = 0; small && i < 100; i++)
 		if (small[i])

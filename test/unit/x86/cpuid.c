@@ -118,8 +118,9 @@ static const struct allowed allowed_tab[] = {
 	{ 0x8000000a, 0, 'd', "" }, /* svm */
 	{ 0x8000001b, 0, 'a', "" }, /* ibs */
 	{ 0x8000001f, 0, 'a', "" }, /* sme, sev */
-	/* lfence, null selector, srso_no, srso_user_kernel_no */
-	{ 0x80000021, 0, 'a', "2 6 29 30" },
+	/* lfence, null selector, automatic ibrs, srso_no,
+	 * srso_user_kernel_no */
+	{ 0x80000021, 0, 'a', "2 6 8 29 30" },
 	{ 0x80000021, 0, 'c', "1 2" }, /* tsa_sq_no, tsa_l1_no */
 };
 
@@ -193,6 +194,10 @@ static void check_agreement(const char *host, unsigned cpus)
 	tap_check(!!(c.cr4_valid & CR4_OSXSAVE) == xsave, "%s: OSXSAVE", host);
 	tap_check(!(c.cr4_valid & (CR4_VME | CR4_PVI | CR4_LA57 | CR4_PKE)),
 		  "%s: hidden CR4 bits", host);
+	tap_check(c.intel ||
+			  (!!(c.efer_valid & EFER_AIBRSE) ==
+			   !!(read(0x80000021, 0).eax & BIT(8))),
+		  "%s: automatic IBRS", host);
 	tap_check((read(0x80000008, 0).eax & 0xff) == X86_PHYS_BITS &&
 			  (read(0x80000008, 0).eax >> 8 & 0xff) == 48,
 		  "%s: address widths", host);

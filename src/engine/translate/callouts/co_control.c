@@ -221,6 +221,7 @@ static enum callout_result co_lgdt_lidt(struct tcpu *t, struct callout *c)
 		return callout_gp(t);
 	d->limit = (u16)(buf[0] | buf[1] << 8);
 	d->base = base;
+	fastret_forget(t);
 	callout_serialize();
 	callout_end(t);
 	return CALLOUT_NEXT;

@@ -49,6 +49,7 @@ static enum callout_result co_sysexit(struct tcpu *t, struct callout *c)
 static enum callout_result co_iret(struct tcpu *t, struct callout *c)
 {
 	struct x86_state *s = callout_begin(t, c);
+	bool kernel64 = x86_is_64bit(s) && x86_cpl(s) == 0;
 	struct x86_fault f;
 
 	t->stats.irets++;
@@ -56,6 +57,8 @@ static enum callout_result co_iret(struct tcpu *t, struct callout *c)
 	if (x86_iret(s, &t->mem, c->insn.opsize, &f))
 		return callout_fault(t, &f);
 	s->nmi_masked = 0;
+	if (kernel64 && x86_is_64bit(s) && x86_cpl(s) == 3)
+		fastret_note(t);
 	return callout_leave(t);
 }
 

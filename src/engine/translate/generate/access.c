@@ -269,6 +269,16 @@ void access_stack(struct trans *tr, unsigned from, s32 disp, unsigned bytes,
 	access_check(tr, bytes, acc);
 }
 
+void access_linear(struct trans *tr, unsigned bytes, unsigned acc)
+{
+	if (tr->windowed) {
+		reach_linear(tr);
+		return;
+	}
+	tr->seg_now = X86_DS;
+	access_check(tr, bytes, acc);
+}
+
 void access_end(struct trans *tr)
 {
 	for (unsigned k = 0; k < tr->cold_count; k++) {

@@ -112,8 +112,8 @@ void flow_cold_jump(struct trans *tr, struct cold *c)
 	emit_land(&tr->e, c->from);
 	emit_note(tr, c->target);
 	emit_jmp(&tr->e, key_flags(c->key) == FLAGS_HOST ?
-				 tr->g->stubs.jump_miss_host :
-				 tr->g->stubs.jump_miss);
+				 tr->g->stubs.jump_miss_host[key_jc(c->key)] :
+				 tr->g->stubs.jump_miss[key_jc(c->key)]);
 }
 
 /* The rel32 that a patch will change must not cross an 8-byte boundary. */
@@ -537,8 +537,8 @@ void flow_cold_call(struct trans *tr, struct cold *c)
 	if (c->target)
 		emit_note(tr, c->target);
 	emit_call(&tr->e, key_flags(c->key) == FLAGS_HOST ?
-				  tr->g->stubs.jump_miss_host :
-				  tr->g->stubs.jump_miss);
+				  tr->g->stubs.jump_miss_host[key_jc(c->key)] :
+				  tr->g->stubs.jump_miss[key_jc(c->key)]);
 	emit_jmp(&tr->e, c->resume + tr->e.to_rx);
 }
 

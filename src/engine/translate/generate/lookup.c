@@ -9,6 +9,8 @@ static u32 jc_at(unsigned n)
 	return GS(jc[0]) + n * (u32)sizeof(((struct tcpu *)0)->jc[0]);
 }
 
+#define ENTRY_BYTES (u32)sizeof(struct jc_entry)
+
 /* Sets code_base to that of the entry found. */
 static void found(struct emit *e, u32 jc)
 {
@@ -18,10 +20,24 @@ static void found(struct emit *e, u32 jc)
 }
 
 /*
- * Finds the guest address in T0 in the jump cache; flags are SAVED. Its
- * entries are 32 bytes: the index is kept times 4 in T1, and scaled by 8.
- * Returns the jump that is taken if it is not there, T0 plus the generation
- * then.
+ * T1 = where the tag in T0 is looked up. Entries are 32 bytes: the index is
+ * kept times 4, and scaled by 8. Compares; returns the jump that is taken if
+ * it is not there. @jc: of entry 0, or of 1 for the second place.
+ */
+static u8 *compare(struct emit *e, u32 jc)
+{
+	emit_mov(e, T1, T0);
+	emit_shift(e, true, 5, T1, JC_HASH); /* shr */
+	emit_rr(e, true, ALU_ADD, T1, T0);
+	emit_ri(e, false, 4, T1, JC_ENTRIES - 1);
+	emit_shift(e, false, 4, T1, 2);
+	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
+	return emit_jcc_fwd(e, CC_NE);
+}
+
+/*
+ * Finds the guest address in T0 in the jump cache; flags are SAVED. Returns
+ * the jump that is taken if it is not there, T0 plus the generation then.
  */
 u8 *flow_find(struct emit *e, unsigned n)
 {
@@ -29,13 +45,7 @@ u8 *flow_find(struct emit *e, unsigned n)
 	u8 *miss;
 
 	emit_gs(e, true, ALU_ADD, T0, GS(jc_salt[0]) + 8 * n);
-	emit_mov(e, T1, T0);
-	emit_shift(e, true, 5, T1, JC_HASH); /* shr */
-	emit_rr(e, true, ALU_ADD, T1, T0);
-	emit_ri(e, false, 4, T1, JC_ENTRIES - 1);
-	emit_shift(e, false, 4, T1, 2);
-	emit_gs8(e, true, ALU_CMP, T0, T1, jc);
-	miss = emit_jcc_fwd(e, CC_NE);
+	miss = compare(e, jc);
 	found(e, jc);
 	return miss;
 }
@@ -84,7 +94,7 @@ void flow_lookup(struct emit *e, const struct stubs *stubs, unsigned n)
 {
 	u8 *miss = flow_find(e, n);
 
-	emit_land_at(e, miss, stubs->jump_miss);
+	emit_land_at(e, miss, stubs->jump_miss[n]);
 	flow_to_found(e, n, 4);
 }
 
@@ -92,6 +102,30 @@ void flow_lookup_host(struct emit *e, const struct stubs *stubs, unsigned n)
 {
 	u8 *miss = flow_find_host(e, n);
 
-	emit_land_at(e, miss, stubs->jump_miss_host);
+	emit_land_at(e, miss, stubs->jump_miss_host[n]);
 	flow_to_found(e, n, 4);
+}
+
+/*
+ * Jumped to, or called, with a tag in T0 that was not found: perhaps what was
+ * found there last has pushed it to the entry behind. If not, @to_c, flags
+ * SAVED. @host_flags: they are in EFLAGS, and are to be.
+ */
+u8 *stub_jump_miss(struct emit *e, unsigned n, bool host_flags, const u8 *to_c)
+{
+	u32 jc = jc_at(n) + ENTRY_BYTES;
+	u8 *at = emit_pc(e), *miss;
+
+	if (host_flags)
+		emit_save_flags(e);
+	miss = compare(e, jc);
+	emit_land_at(e, miss, to_c);
+	found(e, jc);
+	emit_gs8(e, true, OP_MOV, T0, T1, jc + offsetof(struct jc_entry, host));
+	if (host_flags)
+		emit_restore_flags(e);
+	emit8(e, 0x41);
+	emit8(e, 0xff);
+	emit8(e, 0xe2); /* jmp *%r10 */
+	return at;
 }

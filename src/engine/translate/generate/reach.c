@@ -462,3 +462,11 @@ void reach_stack(struct trans *tr, unsigned r, s32 disp)
 		disp += tr->owed;
 	at_register(tr, r, disp);
 }
+
+void reach_linear(struct trans *tr)
+{
+	held_lose(tr, T0);
+	reach_delta(tr, T0, T1);
+	held_lose(tr, T1);
+	by_delta(tr, T0, T1, 0);
+}

@@ -260,7 +260,7 @@ static u8 *emit_ret_miss(struct emit *e, const struct stubs *s, unsigned n,
 	drop_to_t0(e);
 	emit_land(e, miss);
 	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 16);
-	emit_jmp(e, s->jump_miss);
+	emit_jmp(e, s->jump_miss[n]);
 	emit_land(e, empty);
 	if (!host_flags) {
 		flow_lookup(e, s, n);
@@ -307,6 +307,7 @@ int stubs_make(struct engine *g)
 			   .end = g->code.rw + STUB_BYTES,
 			   .to_rx = -(s64)g->rw_offset };
 	struct emit *e = &em;
+	const u8 *jump;
 
 	s->leave = emit_pc(e);
 	emit_leave(e);
@@ -315,9 +316,12 @@ int stubs_make(struct engine *g)
 	s->exit_host = emit_flags_then(e, s->exit_saved);
 	s->poll_saved = emit_jumped(e, (void *)run_poll);
 	s->poll_host = emit_flags_then(e, s->poll_saved);
-	s->jump_miss = emit_jumped(e, (void *)run_jump);
+	jump = emit_jumped(e, (void *)run_jump);
 	s->jump_plain = emit_jumped(e, (void *)run_jump_plain);
-	s->jump_miss_host = emit_flags_then(e, s->jump_miss);
+	for (unsigned n = 0; n < JC_COUNT; n++) {
+		s->jump_miss[n] = stub_jump_miss(e, n, false, jump);
+		s->jump_miss_host[n] = stub_jump_miss(e, n, true, jump);
+	}
 	s->enter = emit_pc(e);
 	emit_enter(e);
 	s->ret = emit_pc(e);
@@ -330,6 +334,8 @@ int stubs_make(struct engine *g)
 				     key_kernel_windows(g));
 	s->sysret[0] = stub_sysret(e, s, MMU_USER);
 	s->sysret[1] = stub_sysret(e, s, JC_USER_WINDOW);
+	s->iret[0] = stub_iret(e, s, MMU_USER);
+	s->iret[1] = stub_iret(e, s, JC_USER_WINDOW);
 	for (unsigned n = 0; n < JC_COUNT; n++) {
 		s->shadow_empty[n] = emit_shadow_empty(e, s, n);
 		s->ret_miss[n] = emit_ret_miss(e, s, n, false);

@@ -17,8 +17,9 @@
 #define SHADOW(m, member) \
 	(GS(shadow[0].member) + (u32)(m) * (u32)sizeof(struct shadow))
 
-/* Of R11, with arithmetic flags apart. */
-#define SYSRET_TAKES (X86_SYSRET_FLAGS & ~FLAG_ARITH)
+/* Of the flags returned to, with arithmetic ones apart: those of IRET from ring
+ * 0 are the same but for RF, which counts where there are breakpoints. */
+#define USER_TAKES (X86_SYSRET_FLAGS & ~FLAG_ARITH)
 /* A single step, alignment checks, strings downwards: C knows how. */
 #define SYSRET_ODD (FLAG_TF | FLAG_AC | FLAG_DF)
 
@@ -37,10 +38,8 @@ void fastcall_update(struct tcpu *t)
 }
 
 /* CS and SS, which are neighbours. */
-static void load_segments(struct emit *e, unsigned which)
+static void load_segments(struct emit *e, u32 from)
 {
-	u32 from = GS(fastcall.seg) + which * (u32)(2 * sizeof(struct x86_seg));
-
 	_Static_assert(X86_SS == X86_CS + 1, "copied together");
 	for (u32 k = 0; k < 2 * sizeof(struct x86_seg); k += 8) {
 		emit_gs(e, true, OP_MOV, T0, from + k);
@@ -78,7 +77,7 @@ u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel)
 	emit_gs(e, false, OP_MOV, T0, GS(fastcall.keep_ax));
 	emit8(e, 0x66);
 	emit_gs(e, false, 0x21, T0, GS(flags_ax));
-	load_segments(e, 0);
+	load_segments(e, GS(fastcall.seg[0]));
 	emit_gs(e, true, 0xff, 0, GS(stats.syscalls)); /* inc */
 	switch_shadow(e, n, SHADOW(MMU_KERNEL, base));
 	emit_gs(e, true, OP_MOV, T0, GS(v.x86.lstar));
@@ -86,16 +85,16 @@ u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel)
 	return at;
 }
 
-/* Jumped to, with R11 in T1. */
-u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n)
+/* The user's flags are those of T1, stored by @op, and CS and SS are at
+ * @segments. */
+static void load_user(struct emit *e, u8 op, u32 segments)
 {
-	u8 *at = emit_pc(e);
 	u8 *none;
 
 	emit_rr(e, false, OP_MOV, T0, T1);
-	emit_ri(e, false, 4, T0, (s32)SYSRET_TAKES);
+	emit_ri(e, false, 4, T0, (s32)USER_TAKES);
 	emit_ri(e, false, 1, T0, FLAG_FIXED);
-	emit_gs(e, true, OP_STORE, T0, GS(v.x86.rflags));
+	emit_gs(e, true, op, T0, GS(v.x86.rflags));
 	/* As flags_to_ax(). */
 	emit_rr(e, false, OP_MOV, T0, T1);
 	emit_shift(e, false, 4, T0, 8);
@@ -105,15 +104,43 @@ u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n)
 	emit_rr(e, false, ALU_OR, T0, T1);
 	emit8(e, 0x66);
 	emit_gs(e, false, OP_STORE, T0, GS(flags_ax));
-	load_segments(e, 1);
+	load_segments(e, segments);
 	/* An interrupt may have waited for IF. */
 	emit_gs_imm32(e, false, 0x81, 7, GS(v.request), 0);
 	none = emit_jcc_fwd(e, CC_E);
 	emit_disturb(e);
 	emit_land(e, none);
+}
+
+/* To the address in T0. */
+static void to_user(struct emit *e, const struct stubs *s, unsigned n)
+{
+	lookup(e, s, n, n == JC_USER_WINDOW ? KEY_WINDOW : 0);
+}
+
+/* Jumped to, with R11 in T1. */
+u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n)
+{
+	u8 *at = emit_pc(e);
+
+	load_user(e, OP_STORE, GS(fastcall.seg[1]));
 	switch_shadow(e, MMU_KERNEL, SHADOW(n, rsp));
 	emit_mov(e, T0, X86_RCX);
-	lookup(e, s, n, n == JC_USER_WINDOW ? KEY_WINDOW : 0);
+	to_user(e, s, n);
+	return at;
+}
+
+/* The same with RFLAGS in T1, for IRET. It serializes: XCHG is LOCKed. */
+u8 *stub_iret(struct emit *e, const struct stubs *s, unsigned n)
+{
+	u8 *at = emit_pc(e);
+
+	load_user(e, OP_XCHG, GS(fastret.seg));
+	emit_gs(e, true, 0xff, 0, GS(stats.irets)); /* inc */
+	switch_shadow(e, MMU_KERNEL, SHADOW(n, rsp));
+	emit_gs(e, true, OP_MOV, HOST_GUEST_RSP, GS(fastret.rsp));
+	emit_gs(e, true, OP_MOV, T0, GS(fastret.rip));
+	to_user(e, s, n);
 	return at;
 }
 
@@ -145,19 +172,30 @@ bool syscall_insn(struct trans *tr)
 	return true;
 }
 
-static void to_user(struct trans *tr, unsigned n, u32 key, struct cold *slow)
+static void enter(struct trans *tr, unsigned n, u32 key, const u8 *stub,
+		  struct cold *slow)
 {
 	must_be(tr, GS(jc_key[0]) + 4 * n, key, slow);
 	emit_gs_imm32(&tr->e, false, 0xc7, 0, GS(key), key);
-	emit_jmp(&tr->e, tr->g->stubs.sysret[n == JC_USER_WINDOW]);
+	emit_jmp(&tr->e, stub);
+}
+
+void user_enter(struct trans *tr, u8 *const stubs[2], struct cold *slow)
+{
+	u32 key = (tr->key & ~(KEY_AC | KEY_WINDOW)) | KEY_USER;
+	u8 *hot;
+
+	emit_gs_imm32(&tr->e, false, 0x81, 7, GS(window_hot), 0);
+	hot = emit_jcc_fwd(&tr->e, CC_NE);
+	enter(tr, MMU_USER, key, stubs[0], slow);
+	emit_land(&tr->e, hot);
+	enter(tr, JC_USER_WINDOW, key | KEY_WINDOW, stubs[1], slow);
 }
 
 bool sysret_insn(struct trans *tr)
 {
-	u32 key = (tr->key & ~(KEY_AC | KEY_WINDOW)) | KEY_USER;
 	struct emit *e = &tr->e;
 	struct cold *slow;
-	u8 *hot;
 
 	if (!in_long_code(tr) || (tr->key & (KEY_ALONE | KEY_CPL12)) ||
 	    tr->mmu != MMU_KERNEL || tr->i->opsize != 8)
@@ -174,10 +212,6 @@ bool sysret_insn(struct trans *tr)
 	emit8(e, 0xc3); /* test $imm32, %r11d */
 	emit32(e, SYSRET_ODD);
 	cold_from(slow, emit_jcc_fwd(e, CC_NE));
-	emit_gs_imm32(e, false, 0x81, 7, GS(window_hot), 0);
-	hot = emit_jcc_fwd(e, CC_NE);
-	to_user(tr, MMU_USER, key, slow);
-	emit_land(e, hot);
-	to_user(tr, JC_USER_WINDOW, key | KEY_WINDOW, slow);
+	user_enter(tr, tr->g->stubs.sysret, slow);
 	return true;
 }

@@ -287,6 +287,8 @@ bool system_insn(struct trans *tr)
 		return syscall_insn(tr);
 	case X86_C_SYSRET:
 		return sysret_insn(tr);
+	case X86_C_IRET:
+		return iret_insn(tr);
 	default:
 		return false;
 	}
