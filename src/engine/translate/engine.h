@@ -130,6 +130,8 @@ struct engine {
 
 	bool fast_pext;
 	bool shifts_overwrite_flags; /* see insn_flags in trans.c */
+	u32 mxcsr_mask; /* what the host's MXCSR can hold */
+	bool tells_in_use; /* XGETBV with ECX = 1 does */
 	struct trans *trans; /* working memory of the translation under way */
 };
 
@@ -483,6 +485,7 @@ void world_leave(struct tcpu *t);
 /* --- callouts --- NULL when the class needs none */
 typedef enum callout_result (*callout_fn)(struct tcpu *t, struct callout *c);
 callout_fn callout_for(const struct x86_insn *i);
+void fpu_know_host(struct engine *e); /* co_fpu.c */
 enum callout_result callout_too_long(struct tcpu *t, struct callout *c);
 /* JMP, Jcc and CALL of 32-bit code with a 16-bit operand size, which cuts EIP
  * to 16 bits. (co_flow.c) */
