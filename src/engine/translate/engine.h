@@ -272,11 +272,6 @@ u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel);
 u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
 u8 *stub_iret(struct emit *e, const struct stubs *s, unsigned n);
 
-/* --- iret.c --- */
-/* IRETQ to the user has been carried out: that is what it does. */
-void fastret_note(struct tcpu *t);
-/* The GDT is another. */
-void fastret_forget(struct tcpu *t);
 
 /* --- strings.c --- */
 u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);

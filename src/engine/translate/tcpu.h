@@ -260,7 +260,7 @@ struct tcpu {
 		struct x86_seg seg[2][2]; /* CS and SS of either */
 	} fastcall;
 
-	/* What IRET to the user does, as it did the last time: see iret.c. */
+	/* What IRET to the user does, as it did the last time: see gate.c. */
 	struct fastret {
 		u32 cs, ss; /* selectors; NO_SELECTOR: none */
 		gva_t cs_at, ss_at; /* their descriptors */
@@ -268,6 +268,15 @@ struct tcpu {
 		struct x86_seg seg[2];
 		u64 rip, rsp; /* popped, on the way */
 	} fastret;
+	/* Gates that exceptions of the user's went by, by vector; the same. */
+	struct fastgate {
+		bool used;
+		bool masks; /* it clears IF */
+		u8 vector;
+		u64 gate[2], code; /* the gate, the descriptor */
+		u64 rip;
+		struct x86_seg cs;
+	} fastgate[8];
 
 	/* Address spaces that CR3 may come back to. */
 	struct asid asid[ASIDS];
