@@ -38,8 +38,7 @@ static void *place(struct tcpu *t, gva_t va, unsigned n, unsigned acc)
 	return mem_run(t, va, acc | X86_ACC_IMPLICIT, &fault, &f);
 }
 
-static bool reads(struct tcpu *t, gva_t va, const u64 *expected,
-		  unsigned words)
+static bool reads(struct tcpu *t, gva_t va, const u64 *expected, unsigned words)
 {
 	const u64 *p = place(t, va, 8 * words, X86_ACC_READ);
 
@@ -186,9 +185,8 @@ void gate_note(struct tcpu *t, u8 vector)
 			       .hi = (u32)(g->gate[0] >> 32),
 			       .top = (u32)g->gate[1] };
 	if ((d.hi & GATE_IST) || x86_gate_offset(&d, true) != s->rip ||
-	    x86_gate_sel(&d) != s->seg[X86_CS].sel ||
-	    !x86_desc_present(&d) || !x86_desc_is_system(&d) ||
-	    (x86_desc_type(&d) | 1) != SYS_TRAP ||
+	    x86_gate_sel(&d) != s->seg[X86_CS].sel || !x86_desc_present(&d) ||
+	    !x86_desc_is_system(&d) || (x86_desc_type(&d) | 1) != SYS_TRAP ||
 	    !read_raw(t, &s->seg[X86_CS], &code_at, &g->code))
 		return;
 	g->rip = s->rip;
