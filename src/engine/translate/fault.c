@@ -118,12 +118,25 @@ static struct block *find_running(struct engine *e, const u8 *pc)
 	return b;
 }
 
+/* What a place in the code cache is does not change before the next eviction:
+ * it is remembered, for most faults come from a few places. */
 void fault_locate(struct tcpu *t, const u8 *pc, unsigned insn)
 {
-	const struct block *b = find_running(t->e, pc);
+	struct located *l =
+		&t->located[(uintptr_t)pc / 8 % ARRAY_SIZE(t->located)];
+	const struct block *b;
+	u64 rip;
 
-	BUG_ON(!b || insn >= b->meta_count);
-	set_rip(t, b, b->meta[insn].guest);
+	if (l->pc != pc || l->epoch != t->e->epoch) {
+		b = find_running(t->e, pc);
+		BUG_ON(!b || insn >= b->meta_count);
+		*l = (struct located){ .pc = pc,
+				       .epoch = t->e->epoch,
+				       .at = (u32)(b->gpa & ~PAGE_MASK) +
+					     b->meta[insn].guest };
+	}
+	rip = t->code_base + l->at;
+	t->v.x86.rip = t->key & KEY_CODE64 ? rip : (u32)rip;
 }
 
 static bool x87_is_pending(const struct tcpu *t)

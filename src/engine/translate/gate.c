@@ -13,7 +13,6 @@
  */
 #include "engine/translate/gate.h"
 
-#include "base/fmt.h"
 #include "engine/translate/key.h"
 #include "x86/desc.h"
 #include "x86/system.h"
@@ -38,14 +37,24 @@ static void *place(struct tcpu *t, gva_t va, unsigned n, unsigned acc)
 	return mem_run(t, va, acc | X86_ACC_IMPLICIT, &fault, &f);
 }
 
+/* @words of 8 bytes, which need not be aligned. */
+static bool read(struct tcpu *t, gva_t va, u64 *v, unsigned words)
+{
+	const void *p = place(t, va, 8 * words, X86_ACC_READ);
+
+	for (unsigned i = 0; p && i < words; i++)
+		__builtin_memcpy(&v[i], (const u8 *)p + 8 * i, 8);
+	return p;
+}
+
 static bool reads(struct tcpu *t, gva_t va, const u64 *expected, unsigned words)
 {
-	const u64 *p = place(t, va, 8 * words, X86_ACC_READ);
+	u64 v[2];
 
-	if (!p)
+	if (!read(t, va, v, words))
 		return false;
 	for (unsigned i = 0; i < words; i++)
-		if (__atomic_load_n(&p[i], __ATOMIC_RELAXED) != expected[i])
+		if (v[i] != expected[i])
 			return false;
 	return true;
 }
@@ -94,12 +103,11 @@ static bool is_same(struct tcpu *t, const struct fastgate *g, u8 vector)
 static u64 stack_end(struct tcpu *t)
 {
 	const struct x86_seg *tr = &t->v.x86.tr;
-	const u64 *p;
+	u64 rsp;
 
-	if (tr->limit < TSS_RSP0 + 7)
+	if (tr->limit < TSS_RSP0 + 7 || !read(t, tr->base + TSS_RSP0, &rsp, 1))
 		return 0;
-	p = place(t, tr->base + TSS_RSP0, 8, X86_ACC_READ);
-	return p ? *p & ~15ull : 0;
+	return rsp & ~15ull;
 }
 
 /* The mode of the kernel's, if it is what its jump cache is for. */
@@ -172,15 +180,12 @@ void gate_note(struct tcpu *t, u8 vector)
 	const struct x86_state *s = &t->v.x86;
 	gva_t at = s->idtr.base + vector * GATE_BYTES;
 	struct fastgate *g = gate_of(t, vector);
-	const u64 *p = place(t, at, GATE_BYTES, X86_ACC_READ);
 	struct x86_desc d;
 	gva_t code_at;
 
 	g->used = false;
-	if (!p)
+	if (!read(t, at, g->gate, 2))
 		return;
-	g->gate[0] = __atomic_load_n(&p[0], __ATOMIC_RELAXED);
-	g->gate[1] = __atomic_load_n(&p[1], __ATOMIC_RELAXED);
 	d = (struct x86_desc){ .lo = (u32)g->gate[0],
 			       .hi = (u32)(g->gate[0] >> 32),
 			       .top = (u32)g->gate[1] };
@@ -239,16 +244,13 @@ bool gate_return(struct tcpu *t)
 	const struct fastret *r = &t->fastret;
 	struct x86_state *s = &t->v.x86;
 	u64 frame[5];
-	const u64 *p;
 
 	if ((s->rflags & FLAG_NT) || s->nmi_masked || t->debug.armed ||
 	    (t->key & (KEY_CODE64 | KEY_USER | KEY_CPL12 | KEY_ALONE)) !=
 		    KEY_CODE64)
 		return false;
-	p = place(t, s->gpr[X86_RSP], sizeof(frame), X86_ACC_READ);
-	if (!p)
+	if (!read(t, s->gpr[X86_RSP], frame, ARRAY_SIZE(frame)))
 		return false;
-	copy_bytes(frame, p, sizeof(frame));
 	if ((u16)frame[1] != r->cs || (u16)frame[4] != r->ss ||
 	    !x86_is_canonical(frame[0]) || (frame[2] & GATE_FLAGS_ODD) ||
 	    !keeps_data_segments(s) || !reads(t, r->cs_at, &r->cs_raw, 1) ||

@@ -214,6 +214,13 @@ struct tcpu {
 	u8 bounce_user;
 	u8 leave_after; /* translated code was overwritten: leave the block */
 
+	/* See fault_locate(). */
+	struct located {
+		const u8 *pc;
+		u64 epoch;
+		u32 at; /* the guest's instruction, from code_base */
+	} located[16];
+
 	/* A host exception in generated code, to be delivered by run(). */
 	bool fault_pending;
 	struct x86_fault fault;
