@@ -15,6 +15,10 @@
 #define BLOCK_MAX_SIDES 6
 /* Calls that it may go on behind. */
 #define BLOCK_MAX_CALLS 4
+/* What operands of a loop need that is kept in registers. */
+#define LOOP_MAX 4
+/* No guest register. */
+#define NO_HOME 0xff
 
 /* Where the arithmetic flags are; see tcpu.h. */
 enum flags_at { FLAGS_HOST = 1, FLAGS_SAVED = 2, FLAGS_BOTH = 3 };
@@ -44,6 +48,7 @@ struct block_exit {
 	bool guarded : 1; /* ... of a user */
 	bool guard_used : 1;
 	bool waits : 1; /* ... of a kernel: looks its target up, for now */
+	bool loop : 1; /* back to the block's start: see loop.c */
 	u8 refused; /* how often it came to that */
 	u16 guard_since; /* engine.grace when it was left alone */
 	/* Offsets in the guard of what is patched there. */
@@ -105,14 +110,16 @@ struct block {
 	u32 entry_nopoll;
 	u32 entry_other; /* for flags in the other place; it may be .cold */
 	u32 entry_far; /* flags SAVED, sets code_base to .va */
+	u32 entry_loop; /* for exits with .loop alone */
 	bool has_far;
 	gva_t va; /* of the page, when it was translated */
 	u8 pref; /* FLAGS_HOST or FLAGS_SAVED at entry_pref */
 	bool dead; /* dropped; atomic */
-	/* In the block @host stands for guest register @guest: homes.c. */
+	/* In the block @host stands for guest register @guest, or for none:
+	 * homes.c. */
 	struct {
 		u8 guest, host;
-	} swap[3];
+	} swap[3 + LOOP_MAX];
 	u8 swap_count;
 	bool windowed; /* memory is reached through windows */
 	u8 softs; /* how often the software TLB had to step in */

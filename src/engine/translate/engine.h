@@ -40,6 +40,7 @@ struct segment {
 	struct segment_part {
 		u8 *rx; /* start, as executed */
 		u64 bytes, used;
+		u32 *at; /* where in it each of .blocks begins */
 	} hot, cold;
 	struct block **blocks; /* in order of address */
 	unsigned count, room;
@@ -110,6 +111,7 @@ struct engine {
 	u8 *trap; /* a window in which nothing ever is; NULL: no windows */
 	u32 pieces; /* atomic: regions of host memory in all windows */
 	struct segment seg[CACHE_SEGMENTS];
+	u64 settled; /* so much of .code is on huge pages */
 	unsigned current, victim;
 	u64 epoch; /* counts evictions */
 	u32 random;

@@ -235,7 +235,8 @@ static void take_state(struct tcpu *t, const struct block *b,
 			s->gpr[r] = h->gpr[r];
 	s->gpr[X86_RSP] = h->gpr[HOST_GUEST_RSP] + (u64)(s64)m->owed;
 	for (unsigned k = 0; m->swapped && k < b->swap_count; k++)
-		s->gpr[b->swap[k].guest] = h->gpr[b->swap[k].host];
+		if (b->swap[k].guest != NO_HOME)
+			s->gpr[b->swap[k].guest] = h->gpr[b->swap[k].host];
 	take_string(t, m->reach, h);
 	if (!m->flags_saved)
 		t->flags_ax = flags_to_ax(h->rflags);
@@ -320,7 +321,7 @@ static enum window_answer place_in_window(struct tcpu *t, struct block *b,
 	u64 delta, base;
 
 	take_state(t, b, m, h);
-	base = t->v.x86.gpr[m->base];
+	base = m->base == AT_RIP ? t->code_base : t->v.x86.gpr[m->base];
 	delta = h->gpr[m->delta] - base;
 	a = window_fault(t, h, &delta, &t->fault);
 	h->gpr[m->delta] = base + delta;

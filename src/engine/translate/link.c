@@ -35,11 +35,15 @@ static void patch_rel32(struct engine *e, u8 *field, const u8 *target)
 
 void link_exit(struct tcpu *t, struct block_exit *x, struct block *to)
 {
-	if (x->to || t->e->options.no_chaining)
+	u8 *entry = x->loop ? to->host + to->entry_loop :
+			      block_entry(to, x->flags, x->backward);
+
+	/* There may be another block for a loop's start by now. */
+	if (x->to || t->e->options.no_chaining || (x->loop && to != x->from))
 		return;
 	x->to = to;
 	list_add_tail(&to->incoming, &x->link);
-	patch_rel32(t->e, x->patch, block_entry(to, x->flags, x->backward));
+	patch_rel32(t->e, x->patch, entry);
 	t->stats.links++;
 }
 

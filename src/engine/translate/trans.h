@@ -19,7 +19,6 @@
 #include "x86/bounds.h"
 
 #define TRANS_MAX_COLD 128
-#define NO_HOME 0xff
 
 /* Code that is seldom run, put behind the block. */
 struct cold {
@@ -49,6 +48,7 @@ struct cold {
 };
 
 /* What T0 or T1 holds; see held.c. */
+#define HELD_LOOP 2
 enum { AT_RIP = 16, AT_FS, AT_GS, AT_ZERO, AT_TOP, AT_SUM, AT_COUNT };
 struct held {
 	enum { HELD_OTHER, HELD_DELTA, HELD_SUM, HELD_PLACE } kind;
@@ -57,8 +57,10 @@ struct held {
 	 * .base. */
 	u32 serves;
 	u64 off[AT_COUNT];
-	/* SUM: base, a register or AT_*, + index << scale + disp. */
+	/* SUM: base, a register or AT_*, + index << scale + disp. PLACE: what
+	 * is there to be added; or none, for what is near .base. */
 	u8 base, index, scale;
+	u8 reg; /* in a loop, the host's that holds it */
 	s32 disp;
 };
 
@@ -82,7 +84,11 @@ struct trans {
 	bool soft; /* the block is to use no windows */
 	bool windowed; /* memory is reached through them now */
 	bool any_windowed; /* ... or was, earlier in the block */
-	struct held held[2]; /* T0, T1; of use while .windowed */
+	/* T0, T1, and for a loop what it holds; of use while .windowed. */
+	struct held held[2 + LOOP_MAX];
+	unsigned loop_count;
+	bool looped; /* the block is a loop, and swapped */
+	u8 *loop_poll; /* the jump that leaves it to look for requests */
 	struct x86_bounds bounds; /* of the guest's registers */
 	s32 owed; /* to RSP by PUSH and POP: see stack.c */
 	u8 home[16]; /* host registers of the guest's, or NO_HOME: memory */
@@ -137,6 +143,8 @@ bool plan_ends_polled(const struct trans *tr, const struct x86_insn *i);
 /* --- entry.c --- */
 /* Returns the jump that is taken when the poll finds something. */
 u8 *entry_emit(struct trans *tr);
+/* Looks for requests once more. */
+u8 *entry_poll_again(struct trans *tr);
 /* What of the entries is in the block's cold part. */
 void entry_emit_apart(struct trans *tr);
 
@@ -196,6 +204,13 @@ enum { META_PLAIN, META_PLACE, META_ADDRESS, META_MOVS, META_STOS };
 bool reach_can_string(const struct trans *tr, const struct x86_insn *i);
 void reach_string(struct trans *tr);
 
+/* --- loop.c --- */
+bool loop_is(const struct trans *tr);
+/* What it is to hold; @used: host registers that are taken. */
+void loop_choose(struct trans *tr, u32 *used);
+/* Swapped already. */
+void loop_enter(struct trans *tr);
+
 /* --- held.c --- what T0 and T1 hold. @scratch: either of them --- */
 void held_init(struct trans *tr);
 struct held *held_in(struct trans *tr, unsigned scratch);
@@ -209,6 +224,9 @@ void held_serve(struct held *h, unsigned at, u64 off);
 /* Which of them is a delta for what is at most @beyond from @at; -1: none. */
 int held_delta_of(struct trans *tr, unsigned at, u64 beyond);
 int held_place_of(struct trans *tr, unsigned reg, u64 beyond);
+/* ... is where the host has @base, to which the rest of the sum is added. */
+int held_place_of_sum(struct trans *tr, unsigned base, unsigned index,
+		      unsigned scale);
 /* Which to put something new into, for the current instruction. */
 unsigned held_choose(struct trans *tr);
 /* RSP has been moved by @n. */

@@ -349,12 +349,12 @@ void window_flush_page(struct tcpu *t, gva_t va)
 	window_lock(t);
 	if (slot_of(va) >= WINDOW_SLOTS / 2) {
 		if (t->window_high)
-			space_check_page(t, t->window_high, va);
+			space_check_pages(t, t->window_high, &va, 1);
 	} else {
 		if (t->window_user)
 			due_page(t, t->window_user, va);
 		if (t->window_low)
-			space_check_page(t, t->window_low, va);
+			space_check_pages(t, t->window_low, &va, 1);
 	}
 	window_unlock(t);
 	/* A global page goes from all address spaces. */

@@ -51,13 +51,34 @@ static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
 	return true;
 }
 
-/* 1 if @m is to go: for maps_drop_gone(). */
+/* 1 if @m is to go, with its neighbours: when all have been checked. */
 static unsigned check(struct tcpu *t, struct space *sp, struct map *m)
 {
-	if (map_check(t, sp, m) || !sp->map_count)
+	if (m->gone || map_check(t, sp, m) || !sp->map_count)
 		return 0;
 	m->gone = true;
 	return 1;
+}
+
+/* What stays has to come back by host faults, if all goes at once. */
+#define STAYS_COST 4
+
+/* All that are gone, of which there are @n. */
+static void drop_gone(struct tcpu *t, struct space *sp, unsigned n)
+{
+	if (!sp->map_count) /* the host has refused something meanwhile */
+		return;
+	if (n > (u64)STAYS_COST * (sp->map_count - n)) {
+		space_empty(t, sp);
+		return;
+	}
+	/* What takes an entry's place in the list comes from behind it. */
+	for (unsigned i = 0; n && i < sp->map_count;) {
+		if (sp->maps[i].gone)
+			map_drop_run(t, sp, &sp->maps[i]);
+		else
+			i++;
+	}
 }
 
 void space_check(struct tcpu *t, struct space *sp, bool local_only)
@@ -71,7 +92,7 @@ void space_check(struct tcpu *t, struct space *sp, bool local_only)
 	else
 		for (unsigned i = 0; i < sp->map_count; i++)
 			gone += check(t, sp, &sp->maps[i]);
-	maps_drop_gone(t, sp, gone);
+	drop_gone(t, sp, gone);
 	sp->stale = false;
 }
 
@@ -85,7 +106,7 @@ void space_check_unseen(struct tcpu *t, struct space *sp)
 	     i = map_next_local(sp, i + 1))
 		if (!(sp->maps[i].asids & BIT(t->asid_now)))
 			gone += check(t, sp, &sp->maps[i]);
-	maps_drop_gone(t, sp, gone);
+	drop_gone(t, sp, gone);
 	sp->seen |= (u8)BIT(t->asid_now);
 }
 
@@ -104,18 +125,38 @@ static bool is_near(const struct map *m, gva_t va)
 	return m->large ? ((m->va ^ va) >> 30) == 0 : m->va == (va & PAGE_MASK);
 }
 
-void space_check_page(struct tcpu *t, struct space *sp, gva_t va)
+static void check_near(struct tcpu *t, struct space *sp, gva_t va)
 {
-	struct map *only = map_find(sp, va);
 	unsigned gone = 0;
 
-	if (!sp->large_count) {
-		if (only && !map_check(t, sp, only))
-			map_drop(t, sp, only);
-		return;
-	}
 	for (unsigned i = 0; i < sp->map_count; i++)
 		if (is_near(&sp->maps[i], va))
 			gone += check(t, sp, &sp->maps[i]);
-	maps_drop_gone(t, sp, gone);
+	drop_gone(t, sp, gone);
+}
+
+void space_check_pages(struct tcpu *t, struct space *sp, const gva_t *va,
+		       unsigned n)
+{
+	unsigned gone = 0;
+	struct map *m;
+
+	if (sp->large_count && n > 1) {
+		space_check(t, sp, false);
+		return;
+	}
+	if (sp->large_count && n) {
+		check_near(t, sp, va[0]);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		m = map_find(sp, va[i]);
+		if (m)
+			gone += check(t, sp, m);
+	}
+	for (unsigned i = 0; gone && i < n; i++) {
+		m = map_find(sp, va[i]);
+		if (m && m->gone)
+			map_drop_run(t, sp, m);
+	}
 }

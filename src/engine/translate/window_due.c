@@ -88,8 +88,7 @@ void window_settle(struct tcpu *t)
 	if (sp->stale)
 		check_all(t, sp);
 	else
-		for (unsigned i = 0; i < sp->due_count; i++)
-			space_check_page(t, sp, sp->due[i]);
+		space_check_pages(t, sp, sp->due, sp->due_count);
 	if (sp->wants && sp->hot)
 		space_show(t, sp, sp->wanted);
 	due_forget(sp);

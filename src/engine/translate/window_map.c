@@ -286,8 +286,7 @@ static bool is_gone(struct space *sp, gva_t va, unsigned slot)
 	return m && m->gone && m->bytes == PAGE_SIZE;
 }
 
-/* @m, and its neighbours that are gone as well. */
-static void drop_run(struct tcpu *t, struct space *sp, struct map *m)
+void map_drop_run(struct tcpu *t, struct space *sp, struct map *m)
 {
 	gva_t from = m->va, to = m->va + PAGE_SIZE;
 	unsigned slot = slot_of(from);
@@ -307,22 +306,4 @@ static void drop_run(struct tcpu *t, struct space *sp, struct map *m)
 	}
 	for (gva_t va = from; va != to; va += PAGE_SIZE)
 		unlist(t, sp, map_find(sp, va));
-}
-
-/* What stays has to come back by host faults, if all goes at once. */
-#define STAYS_COST 4
-
-void maps_drop_gone(struct tcpu *t, struct space *sp, unsigned n)
-{
-	if (n > (u64)STAYS_COST * (sp->map_count - n)) {
-		space_empty(t, sp);
-		return;
-	}
-	/* What takes an entry's place in the list comes from behind it. */
-	for (unsigned i = 0; n && i < sp->map_count;) {
-		if (sp->maps[i].gone)
-			drop_run(t, sp, &sp->maps[i]);
-		else
-			i++;
-	}
 }

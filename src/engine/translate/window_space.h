@@ -40,7 +40,7 @@ struct map {
 	u16 next_va, next_gpa; /* see window_index.c */
 	bool write, global;
 	bool large; /* of a large page, even if it shows less of it */
-	bool gone; /* see maps_drop_gone() */
+	bool gone; /* see window_check.c */
 	u8 asids; /* bit n: address space n has seen it so; if not global */
 };
 
@@ -156,10 +156,10 @@ void map_replace(struct tcpu *t, struct space *sp, struct map *m,
 /* The guest may write @m, or what of it a write to @va needs. */
 bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m, gva_t va,
 		 const struct x86_walk *w) MUST_CHECK;
-/* Both may leave no mapping at all. */
+/* May leave no mapping at all. */
 void map_drop(struct tcpu *t, struct space *sp, struct map *m);
-/* All that are .gone, of which there are @n. */
-void maps_drop_gone(struct tcpu *t, struct space *sp, unsigned n);
+/* ... and its neighbours that are .gone as well. */
+void map_drop_run(struct tcpu *t, struct space *sp, struct map *m);
 /* .global of @m has changed. */
 void map_note(struct space *sp, const struct map *m);
 /* The number of the first map from @i on that is not global; or map_count, or
@@ -181,7 +181,9 @@ void space_check(struct tcpu *t, struct space *sp, bool local_only);
 /* ... that this address space has not seen: its TLB would not know them. */
 void space_check_unseen(struct tcpu *t, struct space *sp);
 void space_forget_asid(struct space *sp, unsigned n);
-void space_check_page(struct tcpu *t, struct space *sp, gva_t va);
+/* ... of @n addresses. */
+void space_check_pages(struct tcpu *t, struct space *sp, const gva_t *va,
+		       unsigned n);
 
 /* --- window_choose.c --- the current user's space is another's */
 void window_choose_anew(struct tcpu *t, struct space *sp);

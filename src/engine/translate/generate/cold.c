@@ -139,6 +139,8 @@ void cold_emit_exits(struct trans *tr)
 		else
 			x->unlinked = emit_pc(e);
 		emit_land(e, engine_rw(tr->g, x->patch + 4));
+		if (x->loop)
+			homes_emit_out(tr);
 		emit_mov_imm(e, T0, (u64)(uintptr_t)x);
 		emit_jmp(e, x->flags & FLAGS_SAVED ? tr->g->stubs.exit_saved :
 						     tr->g->stubs.exit_host);
@@ -149,6 +151,10 @@ void cold_emit_poll(struct trans *tr, u8 *poll)
 {
 	struct emit *e = &tr->e;
 
+	if (tr->loop_poll) {
+		emit_land(e, tr->loop_poll);
+		homes_emit_out(tr);
+	}
 	emit_land(e, poll);
 	tr->b->poll_exit = emit_pc(e);
 	emit_mov_imm(e, T0, (u64)(uintptr_t)tr->b);

@@ -78,6 +78,17 @@ static void poll_by_way(struct emit *e, u8 *way)
 	emit_mov(e, X86_RCX, T0);
 }
 
+/* The same again, in a block that prefers HOST: the head of a loop. */
+u8 *entry_poll_again(struct trans *tr)
+{
+	struct emit *e = &tr->e;
+	u8 *way = e->p, *poll = poll_way(e);
+
+	tr->b->entry_loop = (u32)(emit_pc(e) - tr->b->host);
+	poll_by_way(e, way);
+	return poll;
+}
+
 /* @skip: what comes before is to jump over it. */
 static void emit_far_entry(struct trans *tr, bool skip)
 {

@@ -239,6 +239,33 @@ static void exit_record_far(struct trans *tr, s32 target, bool polled)
 	tr->exits[tr->exit_count - 1].far = true;
 }
 
+/* A loop's jump back, on @cc or always; then what follows it. */
+static void loop_back(struct trans *tr, int cc, s32 target)
+{
+	struct emit *e = &tr->e;
+
+	flags_need_host(tr);
+	align_field(tr, cc < 0 ? 1 : 2);
+	if (cc < 0) {
+		emit8(e, 0xe9);
+	} else {
+		emit8(e, 0x0f);
+		emit8(e, (u8)(0x80 | cc));
+	}
+	emit32(e, 0);
+	exit_record(tr, target, true);
+	tr->exits[tr->exit_count - 1].loop = true;
+	homes_out(tr);
+	tr->ended = true;
+	if (cc >= 0)
+		flow_exit(tr, tr->next, false);
+}
+
+static bool is_loop_end(const struct trans *tr)
+{
+	return tr->looped && tr->n + 1 == tr->insn_count;
+}
+
 void flow_exit(struct trans *tr, s32 target, bool polled)
 {
 	tr->ended = true;
@@ -282,6 +309,10 @@ void flow_check_direct(struct trans *tr, s32 target)
 
 void flow_jump(struct trans *tr, s32 target)
 {
+	if (is_loop_end(tr)) {
+		loop_back(tr, -1, target);
+		return;
+	}
 	flow_check_direct(tr, target);
 	flow_exit(tr, target, false);
 }
@@ -522,6 +553,10 @@ void flow_jcc(struct trans *tr)
 	u16 mask = saved_mask(cc);
 	s32 target = branch_target(tr);
 
+	if (is_loop_end(tr)) {
+		loop_back(tr, (int)cc, target);
+		return;
+	}
 	if (tr->key & KEY_LIMIT) {
 		u8 *not_taken;
 

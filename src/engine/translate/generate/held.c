@@ -12,7 +12,8 @@
  * Isolation rests on this: what a delta serves is at most .off away from the
  * address whose slot it was looked up by, and an access at most WINDOW_REACH.
  * So whatever writes a register ends what is known of it, unless x86/bounds.h
- * says how far it has moved; and whatever writes T0 or T1 says so here.
+ * says how far it has moved; and whatever writes T0 or T1 says so here. What a
+ * loop holds stays as it is until its end (loop.c).
  */
 #include "engine/translate/trans.h"
 
@@ -68,20 +69,41 @@ static bool serves(const struct held *h, unsigned at, u64 beyond)
 int held_delta_of(struct trans *tr, unsigned at, u64 beyond)
 {
 	BUG_ON(beyond > WINDOW_REACH);
+	/* An operand that moves in a loop has to be reached by what the loop
+	 * holds, and nothing else. */
+	for (unsigned k = 0; k < tr->loop_count; k++)
+		if (serves(&tr->held[HELD_LOOP + k], at, beyond))
+			return tr->held[HELD_LOOP + k].reg;
 	if (serves(held_in(tr, T1), at, beyond))
 		return T1;
 	return serves(held_in(tr, T0), at, beyond) ? T0 : -1;
 }
 
-int held_place_of(struct trans *tr, unsigned reg, u64 beyond)
+static bool is_place(const struct held *h, unsigned base, unsigned index,
+		     unsigned scale, u64 beyond)
 {
-	for (unsigned s = T0; s <= T1; s++) {
-		const struct held *h = held_in(tr, s);
+	return h->kind == HELD_PLACE && h->base == base && h->index == index &&
+	       h->scale == scale && h->off[base] + beyond <= WINDOW_REACH;
+}
 
-		if (h->kind == HELD_PLACE && h->base == reg &&
-		    h->off[reg] + beyond <= WINDOW_REACH)
+int held_place_of_sum(struct trans *tr, unsigned base, unsigned index,
+		      unsigned scale)
+{
+	for (unsigned k = 0; k < tr->loop_count; k++)
+		if (is_place(&tr->held[HELD_LOOP + k], base, index, scale, 0))
+			return tr->held[HELD_LOOP + k].reg;
+	return -1;
+}
+
+int held_place_of(struct trans *tr, unsigned at, u64 beyond)
+{
+	for (unsigned k = 0; k < tr->loop_count; k++)
+		if (is_place(&tr->held[HELD_LOOP + k], at, X86_BASE_NONE, 0,
+			     beyond))
+			return tr->held[HELD_LOOP + k].reg;
+	for (unsigned s = T0; s <= T1; s++)
+		if (is_place(held_in(tr, s), at, X86_BASE_NONE, 0, beyond))
 			return (int)s;
-	}
 	return -1;
 }
 

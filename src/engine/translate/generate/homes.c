@@ -11,13 +11,18 @@
  *	in:	gpr[h] = h; h = gpr[g]		behind the entries
  *	out:	gpr[g] = h; h = gpr[h]		before the last jump, call, return
  *
+ * A loop swaps once, and others with what stands for none of the guest's: see
+ * loop.c.
+ *
  * Only in windowed blocks that never call C in between, so nobody but a host
  * fault can find them swapped; fault.c knows (insn_meta.swapped).
  */
 #include "engine/translate/trans.h"
 
-/* Weighted uses from which on it pays: four accesses of memory are its cost. */
+/* Weighted uses from which on it pays: four accesses of memory are its cost.
+ * In a loop they are made once. */
 #define USES_MIN 7u
+#define USES_MIN_LOOP 2u
 
 /* Registers that are seldom implied by an opcode. */
 static const u8 candidate_tab[] = { X86_R15, X86_R14, X86_R13, X86_R12, X86_R8 };
@@ -105,10 +110,15 @@ static void set_homes(struct trans *tr, bool swapped)
 			      r >= X86_R9 && r <= X86_R11 ? NO_HOME :
 							    (u8)r;
 	for (unsigned k = 0; swapped && k < tr->b->swap_count; k++) {
-		tr->home[tr->b->swap[k].guest] = tr->b->swap[k].host;
+		if (tr->b->swap[k].guest != NO_HOME)
+			tr->home[tr->b->swap[k].guest] = tr->b->swap[k].host;
 		tr->home[tr->b->swap[k].host] = NO_HOME;
 	}
 	tr->swapped = swapped;
+	if (!swapped) {
+		tr->looped = false;
+		tr->loop_count = 0;
+	}
 }
 
 void homes_init(struct trans *tr)
@@ -118,16 +128,24 @@ void homes_init(struct trans *tr)
 
 static void choose(struct trans *tr)
 {
+	unsigned min = tr->looped ? USES_MIN_LOOP : USES_MIN;
 	struct block *b = tr->b;
 	struct uses u = { 0 };
 	unsigned c = 0, n = body(tr);
+	u32 used = 0;
 
 	for (unsigned k = 0; k < n; k++)
 		count_insn(&u, &tr->insns[k]);
+	for (unsigned r = 0; r < 16; r++)
+		if (u.of[r])
+			used |= BIT(r);
+	if (tr->looped)
+		loop_choose(tr, &used);
 	for (unsigned g = X86_R9; g <= X86_R11; g++) {
-		if (u.of[g] < USES_MIN)
+		if (u.of[g] < min)
 			continue;
-		while (c < ARRAY_SIZE(candidate_tab) && u.of[candidate_tab[c]])
+		while (c < ARRAY_SIZE(candidate_tab) &&
+		       (used & BIT(candidate_tab[c])))
 			c++;
 		if (c == ARRAY_SIZE(candidate_tab))
 			return;
@@ -141,11 +159,16 @@ void homes_in(struct trans *tr)
 	struct block *b = tr->b;
 	unsigned n = body(tr);
 
-	if (!tr->windowed || (tr->key & KEY_NOFPU) || n < USES_MIN / 2)
+	if (!tr->windowed || (tr->key & KEY_NOFPU))
+		return;
+	tr->looped = loop_is(tr);
+	if (!tr->looped && n < USES_MIN / 2)
 		return;
 	choose(tr);
-	if (!b->swap_count)
+	if (!b->swap_count) {
+		tr->looped = false;
 		return;
+	}
 	set_homes(tr, true);
 	for (unsigned k = 0; k < n; k++)
 		if (!is_plain(tr, &tr->insns[k])) {
@@ -157,8 +180,11 @@ void homes_in(struct trans *tr)
 		unsigned g = b->swap[k].guest, h = b->swap[k].host;
 
 		emit_gs(&tr->e, true, OP_STORE, h, GS_GPR(h));
-		emit_gs(&tr->e, true, OP_MOV, h, GS_GPR(g));
+		if (g != NO_HOME)
+			emit_gs(&tr->e, true, OP_MOV, h, GS_GPR(g));
 	}
+	if (tr->looped)
+		loop_enter(tr);
 }
 
 void homes_emit_out(struct trans *tr)
@@ -168,7 +194,8 @@ void homes_emit_out(struct trans *tr)
 	for (unsigned k = 0; k < b->swap_count; k++) {
 		unsigned g = b->swap[k].guest, h = b->swap[k].host;
 
-		emit_gs(&tr->e, true, OP_STORE, h, GS_GPR(g));
+		if (g != NO_HOME)
+			emit_gs(&tr->e, true, OP_STORE, h, GS_GPR(g));
 		emit_gs(&tr->e, true, OP_MOV, h, GS_GPR(h));
 	}
 }
@@ -183,5 +210,6 @@ void homes_out(struct trans *tr)
 
 bool homes_end_before(const struct trans *tr)
 {
-	return tr->swapped && tr->n >= body(tr);
+	/* A loop's last jump leads back to where they are swapped. */
+	return tr->swapped && !tr->looped && tr->n >= body(tr);
 }

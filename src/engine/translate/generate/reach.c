@@ -119,9 +119,7 @@ static void by_place(struct trans *tr, unsigned r, unsigned place,
 /* At T0 + @disp, T0 being what is held there as the sum. */
 static void at_sum(struct trans *tr, s32 disp)
 {
-	int delta = held_delta_of(tr, AT_SUM, x86_magnitude(disp));
-
-	if (delta < 0) {
+	if (held_delta_of(tr, AT_SUM, x86_magnitude(disp)) < 0) {
 		reach_delta(tr, T0, T1);
 		held_set_delta(tr, T1, AT_SUM);
 	}
@@ -160,7 +158,12 @@ static bool is_sum(struct trans *tr, unsigned base, unsigned index,
 static void at_loaded(struct trans *tr, unsigned at, u32 from, s32 disp)
 {
 	struct held *h = held_in(tr, T1);
+	int place = held_place_of(tr, at, x86_magnitude(disp));
 
+	if (place >= 0) {
+		by_place(tr, at, (unsigned)place, NO_INDEX, 0, disp);
+		return;
+	}
 	if (!is_sum(tr, at, X86_BASE_NONE, 0, &disp)) {
 		bool known = held_delta_of(tr, at, 0) == T1;
 
@@ -277,6 +280,7 @@ static unsigned make_place(struct trans *tr, unsigned r, u64 beyond)
 	h->kind = HELD_PLACE;
 	h->base = (u8)r;
 	h->index = X86_BASE_NONE;
+	h->scale = 0;
 	h->off[r] = off;
 	return to;
 }
@@ -357,6 +361,19 @@ static bool has_one_operand(const struct x86_insn *i)
 	return i->cls == X86_C_COPY || i->cls == X86_C_JMP_IND;
 }
 
+/* What a loop holds for just this sum. */
+static bool in_loop(struct trans *tr, unsigned base, unsigned index,
+		    unsigned scale)
+{
+	int place = index < 16 ? held_place_of_sum(tr, base, index, scale) : -1;
+
+	if (place < 0 || host_reg(tr, index) < 0)
+		return false;
+	by_place(tr, base, (unsigned)place, (unsigned)host_reg(tr, index),
+		 scale, (s32)tr->i->disp);
+	return true;
+}
+
 /* Base and index, of which one may be near the other, or both near nothing.
  * False: nobody knows. */
 static bool near_something(struct trans *tr)
@@ -417,7 +434,9 @@ static void in_flat(struct trans *tr)
 		by_sum(tr);
 	else if (i->base != X86_BASE_NONE && i->index == X86_BASE_NONE)
 		at_base(tr);
-	else if (!near_something(tr))
+	else if (!in_loop(tr, i->base, i->index, i->scale) &&
+		 !(i->scale == 0 && in_loop(tr, i->index, i->base, 0)) &&
+		 !near_something(tr))
 		by_sum(tr);
 }
 

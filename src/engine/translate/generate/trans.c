@@ -187,6 +187,7 @@ static void trans_init(struct trans *tr, struct tcpu *t, gpa_t gpa, gva_t va,
 	tr->sides = tr->calls = tr->return_count = 0;
 	tr->exit_count = 0;
 	tr->owed = 0;
+	tr->loop_poll = NULL;
 }
 
 struct block *translate(struct tcpu *t, gpa_t gpa, gva_t va, gpa_t gpa2,
