@@ -13,6 +13,7 @@
 
 #include "engine/translate/emit.h"
 #include "engine/translate/engine.h"
+#include "engine/translate/gate.h"
 #include "engine/translate/gs.h"
 #include "engine/translate/key.h"
 #include "x86/bounds.h"
