@@ -163,7 +163,7 @@ bool iret_insn(struct trans *tr)
 	tr->meta[tr->meta_count - 1].flags_saved = true;
 	check_state(tr, slow);
 	/* Faults look for one delta, so it is T1 for all accesses. */
-	tr->delta_reg = tr->delta0_reg = NO_DELTA;
+	held_lose_both(tr);
 	access_stack(tr, HOST_GUEST_RSP, 0, 5 * 8, ACC_R);
 	t = tr->mem.base == T0 ? T1 : T0;
 	load_word(tr, t, 0);
