@@ -104,7 +104,9 @@ struct vcpu {
 		bool patient; /* we gave it up of our own accord */
 		u64 since_ns; /* host time, if it is held */
 		u64 used_ns; /* in all turns before */
-		u64 waited_ns; /* in all; the thread's own */
+		/* The thread's own: */
+		u64 waited_ns; /* in all */
+		u64 loop_since_ns, loop_last_ns; /* waiting for others */
 	} turn;
 	struct vcpu_stats stats;
 	struct stat_group stat_group;

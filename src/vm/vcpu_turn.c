@@ -29,6 +29,9 @@
 #define SLICE_NS 3000000u
 /* If who waits ought to have run before. */
 #define SHORT_SLICE_NS 300000u
+/* Who waits in a loop for an answer of a processor that runs has it sooner. */
+#define LOOP_NS 50000u
+#define LOOP_GAP_NS 20000u /* since it last was here: another loop */
 /* Who has slept long is not owed more than that. */
 #define OWED_NS (2 * SLICE_NS)
 
@@ -212,11 +215,20 @@ bool vcpu_turn_wait(struct vcpu *v)
 
 void vcpu_turn_offer(struct vcpu *v)
 {
-	if (!__atomic_load_n(&v->vm->turns.waiting_count, __ATOMIC_RELAXED)) {
-		host_yield();
+	struct turn *t = &v->turn;
+	u64 now;
+
+	host_yield();
+	if (!__atomic_load_n(&v->vm->turns.waiting_count, __ATOMIC_RELAXED))
 		return;
-	}
-	v->turn.patient = true;
+	now = host_now_ns();
+	if (now - t->loop_last_ns > LOOP_GAP_NS)
+		t->loop_since_ns = now;
+	t->loop_last_ns = now;
+	if (now - t->loop_since_ns < LOOP_NS)
+		return;
+	t->loop_since_ns = now;
+	t->patient = true;
 	vcpu_request(v, VCPU_REQ_TURN);
 }
 
