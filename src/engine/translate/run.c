@@ -443,7 +443,8 @@ static void deliver_nmi(struct tcpu *t)
 }
 
 #define REQ_NOT_OURS \
-	(VCPU_REQ_STOP | VCPU_REQ_TIMER | VCPU_REQ_INIT | VCPU_REQ_SIPI)
+	(VCPU_REQ_STOP | VCPU_REQ_TIMER | VCPU_REQ_TURN | VCPU_REQ_INIT |      \
+	 VCPU_REQ_SIPI)
 
 /* True: translate_run() returns *@why. */
 static bool attend(struct tcpu *t, enum vm_exit *why)
