@@ -117,8 +117,7 @@ static void protect_code(struct tcpu *t, struct space *sp, struct map *m)
 			protect_page(t, sp, m, m->va + off);
 }
 
-static void protect_gpa(struct tcpu *t, struct space *sp, gpa_t gpa,
-			u32 bytes)
+static void protect_gpa(struct tcpu *t, struct space *sp, gpa_t gpa, u32 bytes)
 {
 	struct map *m = map_of_gpa(sp, gpa, bytes), *next;
 
@@ -171,7 +170,8 @@ struct map map_for(const struct tcpu *t, gva_t va, const struct x86_walk *w)
 	u64 bytes = PAGE_SIZE;
 
 	if (w->page_bytes >= WINDOW_CHUNK &&
-	    gmem_hva(&t->e->vm->mem, w->gpa & ~(WINDOW_CHUNK - 1), WINDOW_CHUNK))
+	    gmem_hva(&t->e->vm->mem, w->gpa & ~(WINDOW_CHUNK - 1),
+		     WINDOW_CHUNK))
 		bytes = WINDOW_CHUNK;
 	return (struct map){ .va = va & ~(bytes - 1),
 			     .gpa = w->gpa & ~(bytes - 1),
@@ -184,8 +184,7 @@ struct map map_for(const struct tcpu *t, gva_t va, const struct x86_walk *w)
 
 bool map_may_write(const struct tcpu *t, const struct map *m)
 {
-	return m->write &&
-	       (m->bytes > PAGE_SIZE || !smc_is_code(t->e, m->gpa));
+	return m->write && (m->bytes > PAGE_SIZE || !smc_is_code(t->e, m->gpa));
 }
 
 /* On failure nothing of @sp is left. */
@@ -213,8 +212,8 @@ static void list(struct tcpu *t, struct space *sp, const struct map *m)
 		t->windows->low_global = true;
 }
 
-bool maps_add(struct tcpu *t, struct space *sp, const struct map *m,
-	      unsigned n, bool write)
+bool maps_add(struct tcpu *t, struct space *sp, const struct map *m, unsigned n,
+	      bool write)
 {
 	u64 bytes = (u64)m->bytes * n;
 

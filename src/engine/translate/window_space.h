@@ -149,8 +149,8 @@ bool map_may_write(const struct tcpu *t, const struct map *m);
 /* Shows @m and, if it is of PAGE_SIZE, the @n - 1 pages behind it, which are
  * alike but for .global and follow each other in guest physical memory.
  * False: the host cannot, for now. */
-bool maps_add(struct tcpu *t, struct space *sp, const struct map *m,
-	      unsigned n, bool write) MUST_CHECK;
+bool maps_add(struct tcpu *t, struct space *sp, const struct map *m, unsigned n,
+	      bool write) MUST_CHECK;
 /* @m becomes @to, of the same address and size. */
 void map_replace(struct tcpu *t, struct space *sp, struct map *m,
 		 const struct map *to);
