@@ -110,10 +110,16 @@ static void publish(struct kvm_pv *k, const struct vcpu *v)
 /* Guests look at it at each of their ticks, which are 1 ms apart at least. */
 #define STEAL_EVERY_NS 1000000u
 
+/* For the host's processors, and for other vCPUs. */
+static u64 delay_ns(const struct kvm_pv *k, const struct vcpu *v)
+{
+	return k->w.delay_ns() + v->turn.waited_ns;
+}
+
 static void account(struct kvm_pv *k, const struct vcpu *v, u64 now_ns)
 {
 	unsigned n = v->index;
-	u64 delay = k->w.delay_ns(), more = delay - k->thread[n].delay_ns;
+	u64 delay = delay_ns(k, v), more = delay - k->thread[n].delay_ns;
 
 	k->thread[n].delay_ns = delay;
 	k->thread[n].asked_ns = now_ns;
@@ -129,7 +135,7 @@ static void thread_begins(void *dev, struct vcpu *v)
 
 	if (!k->w.delay_ns || v->index >= KVM_PV_CPUS)
 		return;
-	k->thread[v->index].delay_ns = k->w.delay_ns();
+	k->thread[v->index].delay_ns = delay_ns(k, v);
 	k->thread[v->index].asked_ns = host_now_ns();
 }
 

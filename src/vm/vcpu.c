@@ -23,6 +23,7 @@ const struct stat_desc vcpu_stat_tab[] = {
 	STAT_DESC(struct vcpu_stats, lazy_flushes,
 		  "TLB flushes that waited for a sleeper"),
 	STAT_DESC(struct vcpu_stats, yields, "times it let others go first"),
+	STAT_DESC(struct vcpu_stats, turns, "times it waited for its turn"),
 };
 const size_t vcpu_stat_count = ARRAY_SIZE(vcpu_stat_tab);
 
@@ -38,6 +39,8 @@ void vcpu_request(struct vcpu *v, u32 bits)
 	/* PAIRS: the acquire of vcpu_requests; what the request is about was
 	 * written before. */
 	__atomic_fetch_or(&v->request, bits, __ATOMIC_ACQ_REL);
+	if ((bits & (VCPU_REQ_INTR | VCPU_REQ_NMI)) && !v->in_timers)
+		__atomic_store_n(&v->turn.wanted, true, __ATOMIC_RELAXED);
 	v->vm->engine->kick(v);
 	vcpu_wake(v);
 }
@@ -87,6 +90,10 @@ static void do_requests(struct vcpu *v)
 
 	if (request & VCPU_REQ_TIMER)
 		vcpu_run_timers(v);
+	if (request & VCPU_REQ_TURN) {
+		vcpu_clear_request(v, VCPU_REQ_TURN);
+		vcpu_turn_give(v);
+	}
 	if (request & VCPU_REQ_INIT)
 		do_init(v);
 	/* After INIT: a guest sends them in this order. */
@@ -118,6 +125,8 @@ static void end_halt(struct vcpu *v)
 
 static void run(struct vcpu *v)
 {
+	if (v->vm->turns.limit && !v->turn.held && !vcpu_turn_wait(v))
+		return;
 	switch (v->vm->engine->run(v)) {
 	case VM_EXIT_REQUEST:
 		v->stats.exits_request++;
@@ -152,5 +161,6 @@ void vcpu_thread(void *arg)
 		else
 			run(v);
 	}
+	vcpu_turn_give(v);
 	vcpu_time_stop(v);
 }

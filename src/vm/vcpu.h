@@ -10,6 +10,7 @@
 #define DOPPEL_VM_VCPU_H
 
 #include "base/base.h"
+#include "base/list.h"
 #include "base/stats.h"
 #include "host/host.h"
 #include "vm/clock.h"
@@ -47,6 +48,8 @@ struct watch_ops {
 #define VCPU_REQ_SIPI BIT(3) /* vector in v->sipi_vector */
 #define VCPU_REQ_TIMER BIT(4) /* timers are due, or have an earlier deadline */
 #define VCPU_REQ_STOP BIT(5) /* leave the run loop: the VM ends or pauses */
+/* Others wait for their turn: see vcpu_turn.c. */
+#define VCPU_REQ_TURN BIT(7)
 /* Set by the vCPU's own thread between two calls of the engine's run(), which
  * drops all that it knows of the guest's page tables, global or of whatever
  * PCID, before it looks at guest memory by them again. */
@@ -57,7 +60,7 @@ struct vcpu_stats {
 	u64 sleeps, polls, idle_ns;
 	u64 timer_runs;
 	u64 pio, mmio, msr; /* accesses that reached the buses */
-	u64 hypercalls, kicks, lazy_flushes, yields;
+	u64 hypercalls, kicks, lazy_flushes, yields, turns;
 };
 
 extern const struct stat_desc vcpu_stat_tab[];
@@ -92,6 +95,19 @@ struct vcpu {
 	u64 asked_ns; /* atomic: host time of the last request in its sleep */
 	bool asleep; /* atomic */
 	u32 pauses;
+
+	/* When there are too few host processors for all, see vcpu_turn.c. */
+	struct turn {
+		struct list link; /* in turns.waiting */
+		bool held; /* written with the lock, atomic */
+		bool wanted; /* atomic: another processor asked for ours */
+		bool patient; /* we gave it up of our own accord */
+		u64 since_ns; /* host time, if it is held */
+		u64 used_ns; /* in all turns before */
+		/* The thread's own: */
+		u64 waited_ns; /* in all */
+		u64 loop_since_ns, loop_last_ns; /* waiting for others */
+	} turn;
 	struct vcpu_stats stats;
 	struct stat_group stat_group;
 };
@@ -115,6 +131,13 @@ void vcpu_time_stop(struct vcpu *v);
 void vcpu_run_timers(struct vcpu *v);
 /* Sleeps until there is something to do. (vcpu_idle.c) */
 void vcpu_wait_for_work(struct vcpu *v);
+/* It may run guest code: at once, or after its turn has come. False: the thread
+ * is to end. (vcpu_turn.c) */
+bool vcpu_turn_wait(struct vcpu *v);
+/* Not now. For those who have no turn, too. */
+void vcpu_turn_give(struct vcpu *v);
+/* Others may go first, if anybody waits: soon, by a request. */
+void vcpu_turn_offer(struct vcpu *v);
 /* There is, after it was said what. Any thread, signal handlers too. */
 void vcpu_wake(struct vcpu *v);
 

@@ -92,6 +92,7 @@ static void sleep_until_work(struct vcpu *v)
 	struct vm *vm = v->vm;
 
 	v->stats.sleeps++;
+	vcpu_turn_give(v);
 	if (v->watch)
 		v->watch->sleeps(v->watch_dev, v);
 	__atomic_fetch_sub(&vm->awake, 1, __ATOMIC_RELAXED);
@@ -151,5 +152,5 @@ void vcpu_pause(struct vcpu *v)
 	if (++v->pauses % PAUSES_BEFORE_YIELD)
 		return;
 	v->stats.yields++;
-	host_yield();
+	vcpu_turn_offer(v);
 }

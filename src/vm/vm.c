@@ -155,6 +155,7 @@ int vm_start(struct vm *vm, struct err *e)
 	clock_start(&vm->clock);
 	vm->timer_ns = 0; /* look at it first of all */
 	vm->awake = vm->cpu_count;
+	vm_turns_init(vm);
 	for (unsigned i = 0; i < vm->cpu_count && !err; i++) {
 		struct vcpu *v = vm->cpus[i];
 		char name[16];

@@ -34,6 +34,16 @@ enum vm_end {
 	VM_INTERRUPTED, /* the owner asked (signal, Ctrl-A x) */
 };
 
+/* Who may run guest code now: see vcpu_turn.c. */
+struct turns {
+	unsigned limit; /* so many at a time; 0: all, always */
+	struct host_mutex lock;
+	struct list waiting; /* struct vcpu, in no order */
+	u32 waiting_count; /* atomic */
+	unsigned free;
+	u64 used_ns; /* as much as one that began lately had used */
+};
+
 struct vm {
 	struct gmem mem;
 	struct x86_cpuid cpuid;
@@ -65,6 +75,7 @@ struct vm {
 	 * lock held, read by vCPU 0 without: atomic. */
 	u64 timer_ns;
 	unsigned host_cpus; /* that we may use */
+	struct turns turns;
 	u32 awake; /* atomic: vCPUs whose threads do not sleep */
 	u64 stopped_tsc; /* host TSC when the vCPUs stopped */
 	u32 end; /* enum vm_end; atomic, first one wins */
@@ -168,5 +179,8 @@ u64 vm_hypercall(struct vcpu *v, u64 nr, const u64 arg[4]);
 
 /* The guest has written v->x86.tsc_offset, by IA32_TSC or IA32_TSC_ADJUST. */
 void vm_tsc_changed(struct vcpu *v);
+
+/* Before its threads begin. (vcpu_turn.c) */
+void vm_turns_init(struct vm *vm);
 
 #endif

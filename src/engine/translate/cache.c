@@ -98,6 +98,8 @@ void cache_fini(struct engine *e)
 	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
 		arena_free(&e->seg[i]);
 		host_free(e->seg[i].blocks);
+		host_free(e->seg[i].hot.at);
+		host_free(e->seg[i].cold.at);
 	}
 	if (e->code.rx)
 		host_code_free(&e->code);
@@ -183,55 +185,82 @@ void cache_evict(struct tcpu *t)
 	exclusive_end(t);
 }
 
+/* To @room entries of @size bytes. */
+static void *grow(const struct segment *s, void *old, unsigned room,
+		  size_t size)
+{
+	void *n = host_alloc(room * size);
+
+	if (n)
+		copy_bytes(n, old, s->count * size);
+	return n;
+}
+
+static bool make_room(struct segment *s)
+{
+	unsigned room = s->room ? 2 * s->room : 1024;
+	struct block **blocks = grow(s, s->blocks, room, sizeof(*blocks));
+	u32 *hot = grow(s, s->hot.at, room, sizeof(*hot));
+	u32 *cold = grow(s, s->cold.at, room, sizeof(*cold));
+
+	if (!blocks || !hot || !cold) {
+		host_free(blocks);
+		host_free(hot);
+		host_free(cold);
+		return false;
+	}
+	host_free(s->blocks);
+	host_free(s->hot.at);
+	host_free(s->cold.at);
+	s->blocks = blocks;
+	s->hot.at = hot;
+	s->cold.at = cold;
+	s->room = room;
+	return true;
+}
+
 bool cache_add(struct segment *s, struct block *b)
 {
-	if (s->count == s->room) {
-		unsigned room = s->room ? 2 * s->room : 1024;
-		struct block **n = host_alloc(room * sizeof(*n));
-
-		if (!n)
-			return false;
-		copy_bytes(n, s->blocks, s->count * sizeof(*n));
-		host_free(s->blocks);
-		s->blocks = n;
-		s->room = room;
-	}
+	if (s->count == s->room && !make_room(s))
+		return false;
+	s->hot.at[s->count] = (u32)(b->host - s->hot.rx);
+	s->cold.at[s->count] = (u32)(b->cold - s->cold.rx);
 	s->blocks[s->count++] = b;
 	return true;
 }
 
-static bool part_holds(const struct segment_part *p, const u8 *pc)
+/* The last of the segment's blocks that begins at @pc or before, which lies in
+ * part @p; of the blocks themselves it looks at none, as they are far apart. */
+static struct block *last_before(const struct segment *s,
+				 const struct segment_part *p, const u8 *pc)
 {
-	return pc >= p->rx && pc < p->rx + p->used;
+	unsigned lo = 0, hi = s->count;
+	u64 at = (u64)(pc - p->rx);
+
+	if (pc < p->rx || at >= p->used)
+		return NULL;
+	while (lo + 1 < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (p->at[mid] <= at)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo < hi ? s->blocks[lo] : NULL;
 }
 
 struct block *cache_find(const struct engine *e, const u8 *pc)
 {
 	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
 		const struct segment *s = &e->seg[i];
-		bool cold = part_holds(&s->cold, pc);
-		unsigned lo = 0, hi = s->count;
-		struct block *b;
+		struct block *b = last_before(s, &s->hot, pc);
 
-		if (!cold && !part_holds(&s->hot, pc))
-			continue;
-		while (lo + 1 < hi) {
-			unsigned mid = (lo + hi) / 2;
-
-			b = s->blocks[mid];
-			if ((cold ? b->cold : b->host) <= pc)
-				lo = mid;
-			else
-				hi = mid;
-		}
-		if (lo == hi)
-			return NULL;
-		b = s->blocks[lo];
-		if (cold)
-			return pc >= b->cold && pc < b->cold + b->cold_bytes ?
-				       b :
-				       NULL;
-		return pc >= b->host && pc < b->host + b->host_bytes ? b : NULL;
+		if (b && pc >= b->host && pc < b->host + b->host_bytes)
+			return b;
+		b = last_before(s, &s->cold, pc);
+		if (b && pc >= b->cold && pc < b->cold + b->cold_bytes)
+			return b;
 	}
 	return NULL;
 }

@@ -40,6 +40,7 @@ struct segment {
 	struct segment_part {
 		u8 *rx; /* start, as executed */
 		u64 bytes, used;
+		u32 *at; /* where in it each of .blocks begins */
 	} hot, cold;
 	struct block **blocks; /* in order of address */
 	unsigned count, room;
@@ -134,6 +135,8 @@ struct engine {
 
 	bool fast_pext;
 	bool shifts_overwrite_flags; /* see insn_flags in trans.c */
+	u32 mxcsr_mask; /* what the host's MXCSR can hold */
+	bool tells_in_use; /* XGETBV with ECX = 1 does */
 	struct trans *trans; /* working memory of the translation under way */
 };
 
@@ -274,11 +277,6 @@ u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel);
 u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
 u8 *stub_iret(struct emit *e, const struct stubs *s, unsigned n);
 
-/* --- iret.c --- */
-/* IRETQ to the user has been carried out: that is what it does. */
-void fastret_note(struct tcpu *t);
-/* The GDT is another. */
-void fastret_forget(struct tcpu *t);
 
 /* --- strings.c --- */
 u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
@@ -497,6 +495,7 @@ void world_leave(struct tcpu *t);
 /* --- callouts --- NULL when the class needs none */
 typedef enum callout_result (*callout_fn)(struct tcpu *t, struct callout *c);
 callout_fn callout_for(const struct x86_insn *i);
+void fpu_know_host(struct engine *e); /* co_fpu.c */
 enum callout_result callout_too_long(struct tcpu *t, struct callout *c);
 /* JMP, Jcc and CALL of 32-bit code with a 16-bit operand size, which cuts EIP
  * to 16 bits. (co_flow.c) */

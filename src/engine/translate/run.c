@@ -11,6 +11,7 @@
 #include "base/trace.h"
 #include "engine/translate/debug.h"
 #include "engine/translate/engine.h"
+#include "engine/translate/gate.h"
 #include "engine/translate/key.h"
 #include "engine/translate/run.h"
 #include "x86/system.h"
@@ -442,7 +443,8 @@ static void deliver_nmi(struct tcpu *t)
 }
 
 #define REQ_NOT_OURS \
-	(VCPU_REQ_STOP | VCPU_REQ_TIMER | VCPU_REQ_INIT | VCPU_REQ_SIPI)
+	(VCPU_REQ_STOP | VCPU_REQ_TIMER | VCPU_REQ_TURN | VCPU_REQ_INIT |      \
+	 VCPU_REQ_SIPI)
 
 /* True: translate_run() returns *@why. */
 static bool attend(struct tcpu *t, enum vm_exit *why)
@@ -556,7 +558,7 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->x87.what = 0;
 		t->x87.operand = 0;
 		fastcall_update(t);
-		fastret_forget(t);
+		gate_forget_return(t);
 	}
 	tcpu_set_rflags(t, v->x86.rflags);
 	key_update(t);

@@ -216,6 +216,13 @@ struct tcpu {
 	u8 bounce_user;
 	u8 leave_after; /* translated code was overwritten: leave the block */
 
+	/* See fault_locate(). */
+	struct located {
+		const u8 *pc;
+		u64 epoch;
+		u32 at; /* the guest's instruction, from code_base */
+	} located[16];
+
 	/* A host exception in generated code, to be delivered by run(). */
 	bool fault_pending;
 	struct x86_fault fault;
@@ -262,7 +269,7 @@ struct tcpu {
 		struct x86_seg seg[2][2]; /* CS and SS of either */
 	} fastcall;
 
-	/* What IRET to the user does, as it did the last time: see iret.c. */
+	/* What IRET to the user does, as it did the last time: see gate.c. */
 	struct fastret {
 		u32 cs, ss; /* selectors; NO_SELECTOR: none */
 		gva_t cs_at, ss_at; /* their descriptors */
@@ -270,6 +277,15 @@ struct tcpu {
 		struct x86_seg seg[2];
 		u64 rip, rsp; /* popped, on the way */
 	} fastret;
+	/* Gates that exceptions of the user's went by, by vector; the same. */
+	struct fastgate {
+		bool used;
+		bool masks; /* it clears IF */
+		u8 vector;
+		u64 gate[2], code; /* the gate, the descriptor */
+		u64 rip;
+		struct x86_seg cs;
+	} fastgate[8];
 
 	/* Address spaces that CR3 may come back to. */
 	struct asid asid[ASIDS];

@@ -146,6 +146,7 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 	rc = stubs_make(e);
 	BUG_ON(rc);
 	e->shifts_overwrite_flags = shifts_overwrite();
+	fpu_know_host(e);
 	rc = -EMFILE;
 	if (!fault_register(e)) {
 		err_set(err, rc, "too many machines in one process");

@@ -69,6 +69,13 @@ static void note_local(struct space *sp, unsigned i)
 		sp->local[i / 64] &= ~BIT64(i % 64);
 }
 
+/* This address space has seen @m, and no other. */
+static void note_unseen(struct tcpu *t, struct space *sp, const struct map *m)
+{
+	if (!m->global)
+		sp->seen &= (u8)BIT(t->asid_now);
+}
+
 void map_note(struct space *sp, const struct map *m)
 {
 	note_local(sp, (unsigned)(m - sp->maps));
@@ -147,6 +154,7 @@ bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m, gva_t va,
 		return false;
 	m->write = true;
 	m->asids = (u8)BIT(t->asid_now);
+	note_unseen(t, sp, m);
 	protect_code(t, sp, m);
 	return true;
 }
@@ -199,6 +207,7 @@ static void list(struct tcpu *t, struct space *sp, const struct map *m)
 	sp->large_count += m->large;
 	index_add(sp, sp->map_count - 1);
 	note_local(sp, sp->map_count - 1);
+	note_unseen(t, sp, m);
 	count_pieces(t, sp, 1);
 	if (m->global && !sp->high)
 		t->windows->low_global = true;
@@ -240,6 +249,7 @@ void map_replace(struct tcpu *t, struct space *sp, struct map *m,
 	*m = *to;
 	index_add(sp, i);
 	note_local(sp, i);
+	note_unseen(t, sp, m);
 }
 
 /* --- dropping --- */

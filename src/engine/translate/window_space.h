@@ -54,7 +54,6 @@ struct space {
 	bool stale; /* to be checked before it is used again */
 	bool hot; /* of the user: code may run in it */
 	u8 right;
-	u16 pcid;
 	gpa_t root;
 	u64 stamp;
 	struct slot slots[SPACE_SLOTS];
@@ -64,6 +63,7 @@ struct space {
 	/* Of each hash the number of the first map; 0: none. */
 	u16 by_va[1u << INDEX_BITS], by_gpa[1u << INDEX_BITS];
 	u64 local[SPACE_MAPS / 64]; /* bit n: map n is there, not global */
+	u8 seen; /* bit n: address space n has seen all of them */
 	unsigned pieces; /* maps and splits */
 	/* Of the user, to be looked at before its code runs again. */
 	gva_t due[DUE_MAX];
@@ -81,6 +81,11 @@ struct windows {
 	struct host_mutex lock;
 	unsigned spaces; /* how many of .space may be used */
 	struct space space[SPACES];
+	/* Of each, apart: each MOV CR3 goes through them. */
+	struct space_id {
+		u64 what; /* space_what(), or 0: not used */
+		u16 pcid;
+	} id[SPACES];
 	u8 *pool[POOL]; /* windows that no space has */
 	unsigned pool_count, pool_max;
 	u64 clock;
