@@ -137,15 +137,23 @@ static bool has_room(const struct segment_part *p, u64 bytes)
 /* The segment is full: what it holds for good is put on huge pages, for programs
  * with much code spend more time on the processor's instruction TLB than on
  * their instructions. Once, as the pages stay when other code comes. */
+static void part_settle(struct engine *e, const struct segment_part *first,
+			const struct segment_part *p, u64 *settled)
+{
+	u64 start = (u64)(first->rx - e->code.rx);
+	u64 end = align_down((u64)(p->rx + p->bytes - e->code.rx), MiB(2));
+
+	start = max_u64(align_down(start, MiB(2)), *settled);
+	if (end <= start)
+		return;
+	host_code_settle(&e->code, start, end - start);
+	*settled = end;
+}
+
 static void segment_settle(struct engine *e, const struct segment *s)
 {
-	u64 end = align_down((u64)(s->hot.rx + s->hot.bytes - e->code.rx),
-			     MiB(2));
-
-	if (end <= e->settled)
-		return;
-	host_code_settle(&e->code, e->settled, end - e->settled);
-	e->settled = end;
+	part_settle(e, &e->seg[0].hot, &s->hot, &e->settled_hot);
+	part_settle(e, &e->seg[0].cold, &s->cold, &e->settled_cold);
 }
 
 bool cache_has_room(struct engine *e, u64 bytes)

@@ -111,7 +111,7 @@ struct engine {
 	u8 *trap; /* a window in which nothing ever is; NULL: no windows */
 	u32 pieces; /* atomic: regions of host memory in all windows */
 	struct segment seg[CACHE_SEGMENTS];
-	u64 settled; /* so much of .code is on huge pages */
+	u64 settled_hot, settled_cold; /* up to there it is on huge pages */
 	unsigned current, victim;
 	u64 epoch; /* counts evictions */
 	u32 random;
