@@ -260,7 +260,10 @@ static u8 *emit_ret_miss(struct emit *e, const struct stubs *s, unsigned n,
 	drop_to_t0(e);
 	emit_land(e, miss);
 	emit_rm(e, true, OP_LEA, X86_RSP, X86_RSP, 16);
-	emit_jmp(e, s->jump_miss[n]);
+	/* It may still be found, and flags must be where they are wanted. */
+	if (host_flags)
+		emit_restore_flags(e);
+	emit_jmp(e, host_flags ? s->jump_miss_host[n] : s->jump_miss[n]);
 	emit_land(e, empty);
 	if (!host_flags) {
 		flow_lookup(e, s, n);
