@@ -212,7 +212,7 @@ static void forget_all(struct tcpu *t)
  * has a number does not need it any more. */
 void ucode_renumber(struct engine *e)
 {
-	if (e->code_ids < CODE_IDS / 4 * 3)
+	if (e->code_ids < CODE_IDS / 4 * 3 && !e->options.random_evict)
 		return;
 	for (unsigned i = 0; i < e->vm->cpu_count; i++)
 		forget_all(tcpu_of(e->vm->cpus[i]));
