@@ -72,6 +72,9 @@ struct host_code {
 };
 int host_code_alloc(struct host_code *c, u64 bytes) MUST_CHECK;
 void host_code_free(struct host_code *c);
+/* @bytes at @offset, multiples of 2 MiB, are full: huge pages shall hold them
+ * if the host can. Takes a millisecond each. */
+void host_code_settle(struct host_code *c, u64 offset, u64 bytes);
 /* Can a rel32 branch anywhere in @c->rx reach @target? */
 bool host_code_reaches(const struct host_code *c, const void *target);
 

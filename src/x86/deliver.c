@@ -23,9 +23,6 @@
 #define ERROR_EXT 1u
 #define ERROR_IDT 2u
 
-/* Faults (not traps, not aborts), whose frame has RF set so that an
- * instruction breakpoint does not strike twice. SDM 3B 17.3.1.1
- * "Instruction-Breakpoint Exception Condition" */
 #define FAULT_CLASS                                                            \
 	(BIT(X86_DE) | BIT(X86_BR) | BIT(X86_UD) | BIT(X86_NM) | BIT(X86_TS) | \
 	 BIT(X86_NP) | BIT(X86_SSEG) | BIT(X86_GP) | BIT(X86_PF) |             \
@@ -46,6 +43,11 @@ struct event {
 static bool is_in(u8 vector, u32 set)
 {
 	return vector < 32 && (set >> vector & 1);
+}
+
+bool x86_is_fault(u8 vector)
+{
+	return is_in(vector, FAULT_CLASS);
 }
 
 static u32 gate_error(const struct event *e)
@@ -282,7 +284,7 @@ static void event_init(struct event *e, enum x86_event_kind kind,
 			     .error = in->error,
 			     .cr2 = in->cr2,
 			     .flags = s->rflags };
-	if (exception && is_in(in->vector, FAULT_CLASS))
+	if (exception && x86_is_fault(in->vector))
 		e->flags |= FLAG_RF;
 	if (kind != X86_EVENT_SOFT_INT)
 		e->ext = ERROR_EXT;

@@ -95,6 +95,13 @@ int x86_deliver(struct x86_state *s, const struct x86_mem *m,
 		enum x86_event_kind kind, const struct x86_fault *event)
 	MUST_CHECK;
 
+/*
+ * Is it a fault, neither trap nor abort? Then its frame has RF set, so that an
+ * instruction breakpoint does not strike twice. SDM 3B 17.3.1.1
+ * "Instruction-Breakpoint Exception Condition"
+ */
+bool x86_is_fault(u8 vector);
+
 /* --- control registers (control.c) --- checks of SDM 3A 2.5; @valid: bits of
  * struct x86_cpuid (cr4_valid, xcr0_valid); @m reads PAE PDPTEs; the caller
  * flushes what *@change says. */

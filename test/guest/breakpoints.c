@@ -501,6 +501,57 @@ static void beside(void)
 	CHECK_EQ(*(volatile u32 *)page, 100000);
 }
 
+/*
+ * A breakpoint comes to code that has been called from another page many
+ * times, and goes again, while the caller runs.
+ */
+#define V_TOGGLE 0x83
+
+CODE(c_calls, ".balign 4096\n"
+	      "1: call c_called\n"
+	      "call *" R("bx") "\n"
+	      "test $15, %cl\n jnz 2f\n int $0x83\n"
+	      "2: dec %ecx\n jnz 1b\n" STOP
+	      ".balign 4096\n"
+	      "c_called: nop\n nop\n ret\n"
+	      ".balign 4096\n");
+extern const u8 c_called[];
+
+static ulong toggled_at;
+static bool is_armed;
+
+static bool toggle(struct regs *r)
+{
+	if (is_armed)
+		disarm();
+	else
+		arm(0, toggled_at, BP_CODE);
+	is_armed = !is_armed;
+	return true;
+}
+
+static void called_from_afar(void)
+{
+	idt[V_TOGGLE].access |= DPL(3);
+	for (unsigned n = 0; n < 12; n++) {
+		int ring = n & 1 ? 3 : 0;
+		struct regs r;
+
+		context("ring %u, %u", ring, n);
+		prepare(FL_RF);
+		trap_handle(V_TOGGLE, toggle);
+		toggled_at = at_ring(c_called, ring) + (n >> 1 & 1);
+		is_armed = false;
+		regs_init(&r, c_calls, ring);
+		r.rbx = at_ring(c_called, ring);
+		r.rcx = 100;
+		run_armed(&r);
+		/* From 96 to 80, 64 to 48, and 32 to 16. */
+		CHECK_EQ(hit_count, 3 * 16 * 2);
+		CHECK_HIT(0, toggled_at, 1);
+	}
+}
+
 const struct test tests[] = {
 	{ "the resume flag", resume_flag },
 	{ "several at once", several_at_once },
@@ -517,5 +568,6 @@ const struct test tests[] = {
 	{ "general detect and RF", general_detect_flag },
 	{ "ports", ports },
 	{ "beside", beside },
+	{ "called from afar", called_from_afar },
 	{ NULL },
 };

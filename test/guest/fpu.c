@@ -419,6 +419,148 @@ static void mxcsr(void)
 	asm volatile("fxrstor %0" :: "m"(image));
 }
 
+#ifdef __x86_64__
+/*
+ * An image is what the instruction makes it, wherever it lies: on one page, on
+ * two, or on a page with code that has run; and whether there is anything of
+ * the x87 to save or not.
+ */
+#define AREA 832u /* x87, SSE, AVX */
+#define XMM0 160u
+#define XSTATE_BV 512u
+#define YMM0_HIGH 576u
+#define MINE 0xa5 /* bytes that were there before */
+
+CODE(c_return, "ret\n");
+
+static void xrstor(const void *image, u32 mask)
+{
+	asm volatile("xrstor64 (%0)" ::"r"(image), "a"(mask), "d"(0)
+		     : "memory");
+}
+
+static void save(int form, void *image, u32 mask)
+{
+	switch (form) {
+	case 0:
+		asm volatile("xsave64 (%0)" ::"r"(image), "a"(mask), "d"(0)
+			     : "memory");
+		break;
+	case 1:
+		asm volatile("xsave (%0)" ::"r"(image), "a"(mask), "d"(0)
+			     : "memory");
+		break;
+	default:
+		asm volatile("xsavec64 (%0)" ::"r"(image), "a"(mask), "d"(0)
+			     : "memory");
+		break;
+	}
+}
+
+/* SSE and AVX hold what a byte's offset makes of it; x87 is initial, or holds
+ * a one, or an exception that is pending, with addresses. */
+static void load_state(unsigned x87)
+{
+	static u8 image[AREA] __attribute__((aligned(64)));
+
+	memset(image, 0, sizeof(image));
+	*(u16 *)(image + 0) = 0x37f;
+	*(u32 *)(image + 24) = 0x1f80;
+	for (unsigned i = 0; i < 256; i++) {
+		image[XMM0 + i] = (u8)(i ^ 0x3c);
+		image[YMM0_HIGH + i] = (u8)(i ^ 0xc3);
+	}
+	image[XSTATE_BV] = 6;
+	xrstor(image, 7);
+	if (x87 == 1)
+		asm volatile("fninit; fld1");
+	else if (x87)
+		raise_x87();
+}
+
+static void check_image(const u8 *p, int form, unsigned x87, u32 mask)
+{
+	unsigned wrong = 0;
+
+	for (unsigned i = 0; i < 256; i++) {
+		u8 xmm = mask & 2 ? i ^ 0x3c : MINE;
+		u8 ymm = mask & 4 ? i ^ 0xc3 : MINE;
+
+		wrong += p[XMM0 + i] != xmm;
+		/* The compacted form has no holes, and none here. */
+		wrong += p[YMM0_HIGH + i] != ymm;
+	}
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(p[XSTATE_BV] & 6, mask & 6);
+	/* A one is 80 bits: 3fff 8000 0000 0000 0000. */
+	if (mask & 1 && x87 == 1)
+		CHECK_EQ(*(const u16 *)(p + 32 + 8), 0x3fff);
+	if (mask & 1 && !x87 && form < 2)
+		CHECK_EQ(*(const u16 *)p, 0x37f);
+	/* No address of anything but the guest's. */
+	if (mask & 1)
+		CHECK(*(const u32 *)(p + 8) < 0x1000000 ||
+		      *(const u32 *)(p + 8) == MINE * 0x01010101u);
+	/* The last 48 bytes of the legacy region are software's. */
+	for (unsigned i = 464; i < 512; i++)
+		wrong += p[i] != MINE;
+	CHECK_EQ(wrong, 0);
+}
+
+static void images(void)
+{
+	static const u16 offset_tab[] = { 0, 64, 3264, 3328, 3520, 4032 };
+	static const u32 mask_tab[] = { 7, 6, 3, 2 };
+
+	if (!has(F_AVX) || !(cpuid_sub(0xd, 1).a & 2) || !enable_xsave(7)) {
+		skip("no XSAVEC or no AVX");
+		return;
+	}
+	for (ulong va = LAB; va <= LAB + PAGE; va += PAGE)
+		map_new(va);
+	for (unsigned k = 0;
+	     k < 3 * 3 * ARRAY_LEN(offset_tab) * ARRAY_LEN(mask_tab) * 2; k++) {
+		unsigned n = k;
+		unsigned x87 = n % 3;
+		int form = n / 3 % 3;
+		unsigned at = offset_tab[n / 9 % ARRAY_LEN(offset_tab)];
+		u32 mask = mask_tab[n / 9 / ARRAY_LEN(offset_tab) %
+				    ARRAY_LEN(mask_tab)];
+		bool code = n / 9 / ARRAY_LEN(offset_tab) / ARRAY_LEN(mask_tab);
+		u8 *p = (u8 *)LAB + at;
+
+		context("form %u x87 %u at %x mask %x code %u", form, x87, at,
+			mask, code);
+		memset((void *)LAB, MINE, 2 * PAGE);
+		if (code) {
+			/* On the same page, before or behind. */
+			u8 *f = (u8 *)LAB + (at >= 2048 ? 16 : 2048);
+
+			memcpy(f, c_return, c_return_end - c_return);
+			((void (*)(void))f)();
+		}
+		memset(p + 512, 0, 64);
+		load_state(x87);
+		save(form, p, mask);
+		check_image(p, form, x87, mask);
+		/* And back, from other values. */
+		asm volatile("fninit; vzeroall");
+		if ((mask & 6) == 6) {
+			u8 again[AREA + 64], *q;
+
+			q = (u8 *)(((ulong)again + 63) & ~63ul);
+			memset(q, MINE, AREA);
+			memset(q + 512, 0, 64);
+			xrstor(p, mask);
+			save(form, q, mask);
+			check_image(q, form, x87, mask);
+		}
+		asm volatile("fninit");
+	}
+	asm volatile("fninit; vzeroall");
+}
+#endif
+
 const struct test tests[] = {
 	{ "TS", task_switched },
 	{ "TS and XSAVE", task_switched_xsave,
@@ -426,6 +568,9 @@ const struct test tests[] = {
 	{ "EM", emulation },
 	{ "OSFXSR and OSXSAVE", os_support },
 	{ "XCR0", xcr0 },
+#ifdef __x86_64__
+	{ "images of XSAVE", images },
+#endif
 	{ "MF", x87_error },
 	{ "waiting instructions", waiting_instructions,
 	  "few of them look (SDM 1 8.7 \"Handling x87 FPU Exceptions\")" },

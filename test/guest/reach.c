@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses that look near and are far. A monitor that lets its host's processor
- * translate (windows.c) may reckon that an index is small, or a register still
+ * Addresses that look near and are far. A monitor that lets its host's
+ * processor translate (windows.c) may reckon that an index is small, or a register still
  * near to where it was, by the instructions that wrote it. Here instructions
  * that write less than it seems, or more, make each operand lead just as far
  * as the same place in another entry of the top table could be on the host: to
@@ -128,37 +128,106 @@
 		     "mov (%r10), %rax\n" STOP) \
 	X(b_fs, "mov %fs:(%rdi), %rbx\n mov %fs:(%rbp), %rax\n" STOP)
 
+/* The same in loops of two rounds, of which the second is to fault. They have
+ * run before, and stayed where they were. R8 is how many rounds. */
+#define LOOP_TAB(X) \
+	X(l_added, "lea (,%rdx,8), %rdx\n" \
+		   "jmp 1f\n 1: mov (%rdi), %rax\n add %rdx, %rdi\n") \
+	X(l_lea, "jmp 1f\n 1: mov (%rdi), %rax\n lea (%rdi,%rdx,8), %rdi\n") \
+	X(l_moved, "jmp 1f\n 1: mov (%rdi), %rax\n mov %rbp, %rdi\n") \
+	X(l_xchg, "jmp 1f\n 1: mov (%rdi), %rax\n xchg %rbp, %rdi\n") \
+	X(l_popped, "jmp 1f\n 1: mov (%rdi), %rax\n push %rbp\n pop %rdi\n") \
+	X(l_cmov, "jmp 1f\n 1: mov (%rdi), %rax\n test %esp, %esp\n" \
+		  "cmovnz %rbp, %rdi\n") \
+	X(l_loaded, "push %rbp\n jmp 1f\n 1: mov (%rdi), %rax\n mov (%rsp), %rdi\n") \
+	X(l_low_16, "jmp 1f\n 1: mov (%rdi), %rax\n mov %rbp, %rdi\n" \
+		    "add $0, %di\n") \
+	X(l_index, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n mov %rdx, %rsi\n") \
+	X(l_index_added, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n add %rdx, %rsi\n") \
+	X(l_index_lea, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n" \
+		       "lea (%rsi,%rdx), %rsi\n") \
+	X(l_index_cmov, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n test %esp, %esp\n" \
+			"cmovnz %rdx, %rsi\n") \
+	X(l_index_small, "jmp 1f\n 1: mov %r13d, %esi\n mov (%rdi,%rsi,8), %rax\n" \
+			 "mov %rdx, %rsi\n mov (%rdi,%rsi,8), %rax\n") \
+	X(l_roles, "mov %rdi, %rsi\n xor %edi, %edi\n" \
+		   "lea (,%rdx,8), %rdx\n" \
+		   "jmp 1f\n 1: mov (%rdi,%rsi), %rax\n mov %rdx, %rdi\n") \
+	X(l_base, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n mov %rbp, %rdi\n") \
+	X(l_r10, "mov %rdi, %r10\n jmp 1f\n 1: mov (%r10), %rax\n mov %rbp, %r10\n") \
+	X(l_r10_swapped, "mov %rdi, %r10\n jmp 1f\n 1: mov (%r10), %rax\n" \
+			 "add $8, %r10\n sub $8, %r10\n mov (%r10), %rax\n" \
+			 "mov %rbp, %r10\n") \
+	X(l_stack, "mov %rdi, %rsp\n jmp 1f\n 1: mov (%rsp), %rax\n" \
+		   "mov %rbp, %rsp\n")
+
+/* By steps that might be near each, but not together. R9 is one, in eighths;
+ * it has no sign. */
+#define FAR_TAB(X) \
+	X(l_far_base, "jmp 1f\n 1: mov (%rdi), %rax\n mov %r9d, %esi\n" \
+		      ".rept 32\n lea (%rdi,%rsi,8), %rdi\n .endr\n") \
+	X(l_far_index, "jmp 1f\n 1: mov (%rdi,%rsi,8), %rax\n mov %r9d, %ebx\n" \
+		       ".rept 32\n add %rbx, %rsi\n .endr\n")
+
+#define ROUND "dec %ecx\n jnz 1b\n" STOP
+
+#define DECLARE_LOOP(name, text) \
+	CODE(c_##name, "mov %r8d, %ecx\n" text ROUND);
 #define DECLARE_INDEXED(name, text) CODE(c_##name, text INDEXED);
 #define DECLARE_BASED(name, text) CODE(c_##name, text BASED);
 INDEX_TAB(DECLARE_INDEXED)
 BASE_TAB(DECLARE_BASED)
+LOOP_TAB(DECLARE_LOOP)
+FAR_TAB(DECLARE_LOOP)
 
 struct trick {
 	const char *name;
 	const u8 *code, *end;
+	bool loop;
 };
-#define TRICK(name, text) { #name, c_##name, c_##name##_end },
+#define TRICK(name, text) { #name, c_##name, c_##name##_end, false },
+#define LOOP(name, text) { #name, c_##name, c_##name##_end, true },
 static const struct trick index_tab[] = { INDEX_TAB(TRICK) };
 static const struct trick base_tab[] = { BASE_TAB(TRICK) };
+static const struct trick loop_tab[] = { LOOP_TAB(LOOP) };
+static const struct trick far_tab[] = { FAR_TAB(LOOP) };
 
 #define COPY_BYTES 192u
 static u8 copies[512][COPY_BYTES];
 static unsigned copies_made;
 
-static struct regs go(const struct trick *t, int ring, ulong from, long gib)
+#define STEPS 32
+
+static u64 step_of(long gib)
 {
-	u8 *copy = copies[copies_made++ % ARRAY_LEN(copies)];
+	return (u32)(gib * (long)(GIB / 8 / STEPS));
+}
+
+static struct regs go_at(const u8 *code, int ring, ulong from, long gib,
+			 unsigned rounds)
+{
 	struct regs r;
 
-	memcpy(copy, t->code, t->end - t->code);
-	regs_init(&r, copy, ring);
+	regs_init(&r, code, ring);
 	r.rdi = from;
 	r.rdx = (u64)gib * GIB / 8;
 	r.rcx = (u64)gib;
 	r.rbp = from + (u64)gib * GIB;
-	r.r8 = ring;
+	r.r8 = rounds;
+	r.r9 = step_of(gib);
 	run(&r);
 	return r;
+}
+
+static struct regs go(const struct trick *t, int ring, ulong from, long gib)
+{
+	u8 *copy = copies[copies_made++ % ARRAY_LEN(copies)];
+
+	memcpy(copy, t->code, t->end - t->code);
+	if (t->loop)
+		for (unsigned k = 0; k < 3; k++)
+			(void)go_at(copy, ring, from, 0, 5);
+	return go_at(copy, ring, from, gib, 2);
 }
 
 static u64 rights(int ring)
@@ -175,6 +244,7 @@ static const u16 apart_tab[] = { 512, 520, 528, 544, 576, 608, 640 };
 static void tricks(const struct trick *tab, unsigned count, int ring)
 {
 	u32 user = ring ? PF_U : 0;
+	bool steps = tab == far_tab;
 
 	for (unsigned n = 0; n < SLOTS; n++) {
 		ulong pa = pages_alloc(1);
@@ -193,17 +263,30 @@ static void tricks(const struct trick *tab, unsigned count, int ring)
 				long gib = far * apart_tab[a];
 				ulong from = AT(SLOTS / 2);
 				ulong to = from + (u64)gib * GIB;
-				bool there = !(gib % 512);
+				bool there;
 				struct regs r;
 
 				context("ring %u, %s, %lx", (unsigned)ring,
 					tab[k].name, to);
+				if (steps)
+					to = from + step_of(gib) * 8 * STEPS;
+				there = !((to - from) % SLOT);
 				r = go(&tab[k], ring, from, gib);
 				if (there)
 					CHECK_STOP(r);
 				else
 					CHECK_PF(r, user, to);
 			}
+}
+
+/* All of the unit, as systems have it: nothing is to be checked then before
+ * instructions that might be its. */
+static void vectors_on(void)
+{
+	if (!has(F_XSAVE) || !has(F_AVX))
+		return;
+	write_cr4(read_cr4() | CR4_OSXSAVE);
+	xsetbv(0, 7);
 }
 
 static bool smap_on(void)
@@ -213,6 +296,7 @@ static bool smap_on(void)
 		return false;
 	}
 	write_cr4(read_cr4() | CR4_SMAP);
+	vectors_on();
 	return true;
 }
 
@@ -232,8 +316,19 @@ static void bases(void)
 	tricks(base_tab, ARRAY_LEN(base_tab), 3);
 }
 
+static void loops(void)
+{
+	if (!smap_on())
+		return;
+	for (int ring = 0; ring <= 3; ring += 3) {
+		tricks(loop_tab, ARRAY_LEN(loop_tab), ring);
+		tricks(far_tab, ARRAY_LEN(far_tab), ring);
+	}
+}
+
 const struct test tests[] = {
 	{ "an index that looks small", indexes },
 	{ "a base that looks as if it had stayed", bases },
+	{ "loops", loops },
 	{ NULL },
 };

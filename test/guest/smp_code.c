@@ -548,6 +548,91 @@ static void other_chain(void)
 	}
 }
 
+/*
+ * One processor has a breakpoint on code that others call from another page,
+ * as often as they like. It is struck there, not elsewhere.
+ */
+CODE(call_afar, ".balign 4096\n"
+		"c_here: 1: call c_afar\n dec %ecx\n jnz 1b\n" STOP
+		".balign 4096\n"
+		"c_afar: nop\n nop\n ret\n"
+		".balign 4096\n");
+extern const u8 c_here[];
+
+/* In ring 0 among the kernel's global pages. */
+#define AFAR 0xffffffffc0000000ul
+
+static ulong afar_base(int ring)
+{
+	return ring ? user(c_here) : AFAR;
+}
+
+static unsigned strikes[64];
+static volatile unsigned armed, called;
+
+static bool struck(struct regs *r)
+{
+	strikes[this_cpu()->index]++;
+	r->rflags |= FL_RF;
+	return true;
+}
+
+static void call_it(int ring, unsigned times)
+{
+	struct regs r;
+
+	regs_init(&r, call_afar, ring);
+	r.rip = afar_base(ring);
+	r.rcx = times;
+	run(&r);
+	CHECK_STOP(r);
+}
+
+static void be_struck(ulong ring)
+{
+	trap_handle(V_DB, struck);
+	write_cr4(read_cr4() | CR4_PGE);
+	call_it((int)ring, 20);
+	write_dr0(afar_base((int)ring) + PAGE + 1);
+	write_dr7(0x401);
+	STORE(&armed, 1);
+	wake(0);
+	if (await(&called, 1))
+		call_it((int)ring, 20);
+	write_dr7(0x400);
+	write_dr0(0);
+}
+
+static void breakpoint_on_one(void)
+{
+	if (machine_is_tcg()) {
+		skip("TCG does not survive it");
+		return;
+	}
+	if (!smp_start(2))
+		return;
+	write_cr4(read_cr4() | CR4_PGE);
+	for (unsigned k = 0; k < 2; k++)
+		map(AFAR + k * PAGE, (ulong)c_here + k * PAGE,
+		    PTE_P | PTE_A | PTE_G);
+	for (unsigned n = 0; n < 6; n++) {
+		int ring = n & 1 ? 3 : 0;
+
+		context("ring %u, %u", (unsigned)ring, n);
+		armed = called = 0;
+		strikes[0] = strikes[1] = 0;
+		trap_handle(V_DB, struck);
+		cpu_begin(1, be_struck, (ulong)ring);
+		await(&armed, 1);
+		call_it(ring, 50);
+		STORE(&called, 1);
+		wake(1);
+		cpu_wait(1);
+		CHECK_EQ(strikes[0], 0);
+		CHECK_EQ(strikes[1], 20);
+	}
+}
+
 const struct test tests[] = {
 	{ "chains of another processor", other_chain },
 	{ "a flag and serialization", by_flag },
@@ -558,5 +643,6 @@ const struct test tests[] = {
 	{ "just in time, for all", just_in_time },
 	{ "written in turn", in_turn },
 	{ "beside page tables", beside_tables },
+	{ "a breakpoint on one of them", breakpoint_on_one },
 	{ NULL },
 };

@@ -575,6 +575,72 @@ static void there_and_back(void)
 	}
 }
 
+/*
+ * Functions that a cache of jumps by the low bits of the address and of the
+ * page number has in one place, called in turn; now and then one of them is
+ * written anew, or its page mapped anew.
+ */
+#define APART 0x4000000ul
+#define FUNCTIONS 4
+
+CODE(c_turns, "1: xor %ebx, %ebx\n"
+	      "2: mov (%rdi,%rbx,8), %rax\n call *%rax\n"
+	      "add %rax, %r8\n inc %ebx\n cmp $4, %ebx\n jne 2b\n"
+	      "dec %ecx\n jnz 1b\n" STOP);
+
+static void write_return(ulong pa, u32 value)
+{
+	volatile u8 *p = (volatile u8 *)pa;
+
+	*(volatile u32 *)(p + 1) = value;
+	p[0] = 0xb8;
+	p[5] = 0xc3;
+}
+
+static void same_place(void)
+{
+	static ulong targets[FUNCTIONS];
+	ulong frame[FUNCTIONS][2];
+	u32 value[FUNCTIONS][2];
+	bool which[FUNCTIONS] = { 0 };
+
+	prepare();
+	for (unsigned n = 0; n < FUNCTIONS; n++) {
+		/* Two share a page's place, two their neighbour's. */
+		targets[n] = AT + (n + 1) * APART + (n & 1);
+		for (unsigned k = 0; k < 2; k++) {
+			frame[n][k] = pages_alloc(1);
+			value[n][k] = 1u << (4 * n + k);
+			write_return(frame[n][k] + (n & 1), value[n][k]);
+		}
+		map(targets[n] & ~0xffful, frame[n][0], USED);
+	}
+	for (unsigned round = 0; round < 200; round++) {
+		unsigned n = round * 7 / 3 % FUNCTIONS;
+		struct regs r;
+		u64 sum = 0;
+
+		context("round %u", round);
+		if (round % 3 == 1) {
+			which[n] ^= 1;
+			map(targets[n] & ~0xffful, frame[n][which[n]], USED);
+			invlpg(targets[n]);
+		} else if (round % 3 == 2) {
+			value[n][which[n]] += 0x10001;
+			write_return(frame[n][which[n]] + (n & 1),
+				     value[n][which[n]]);
+		}
+		for (unsigned k = 0; k < FUNCTIONS; k++)
+			sum += value[k][which[k]];
+		regs_init(&r, c_turns, 3);
+		r.rcx = 20;
+		r.rdi = user(targets);
+		run(&r);
+		CHECK_STOP(r);
+		CHECK_EQ(r.r8, 20 * sum);
+	}
+}
+
 /* Two address spaces have different code there, and take turns. */
 static void apart(void)
 {
@@ -620,5 +686,6 @@ const struct test tests[] = {
 	{ "accessed", accessed },
 	{ "there and back", there_and_back },
 	{ "two address spaces", apart },
+	{ "in one place", same_place },
 	{ NULL },
 };

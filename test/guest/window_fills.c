@@ -15,6 +15,7 @@
  * 4.10.4.3 "Optional Invalidation".
  */
 #include "lib/desc.h"
+#include "lib/irq.h"
 #include "lib/pages.h"
 #include "lib/trap.h"
 
@@ -431,6 +432,64 @@ static void system_calls(void)
 	}
 }
 
+/* --- interrupted again and again --- */
+
+/* To RDX: the sum of the words at the beginnings of ROW pages. */
+CODE(c_sums, "1: mov %rdi, %rbx\n mov $16, %ecx\n xor %eax, %eax\n"
+	     "2: add (%rbx), %rax\n add $4096, %rbx\n dec %ecx\n jnz 2b\n"
+	     "mov %rax, %rdx\n jmp 1b\n");
+#define V_TIMER 0x40
+#define TICK 200000u
+
+/*
+ * A translator may think better of code that runs for long, and have looked at
+ * what it uses by then. What kernels change between two ticks counts all the
+ * same.
+ */
+static void ticks(void)
+{
+	ulong p = row_of(ROW, 0x100), q = row_of(ROW, 0x10000);
+	u64 right = rights(3), sum = 0;
+
+	for (unsigned i = 0; i < ROW; i++)
+		sum += 0x100 + i;
+	map_row(A, p, ROW, right | PTE_A);
+	flush(1, A, ROW);
+	for (unsigned round = 0; round < 48; round++) {
+		unsigned n = round % ROW, k = (round * 5 + 1) % ROW;
+		u64 *e = pt_entry(A + n * PAGE, 1);
+		u64 *other = pt_entry(A + k * PAGE, 1);
+		struct regs r = { .rdx = 0 };
+
+		context("round %u", round);
+		/* Until it gets so far. */
+		for (unsigned i = 0; i < 100 && !r.rdx; i++) {
+			regs_init(&r, c_sums, 3);
+			r.rflags |= FL_IF;
+			r.rdi = A;
+			apic_timer(V_TIMER, DIVIDE_1, TICK);
+			run(&r);
+			apic_eoi();
+			CHECK_EQ(r.vector, V_TIMER);
+		}
+		CHECK_EQ(r.rdx, sum);
+		/* Read only so far, but for what was written here. */
+		CHECK_EQ(*e & AD, PTE_A);
+		write_at(3, A + n * PAGE, word(*e & ~0xffful));
+		CHECK_EQ(*e & AD, AD);
+		/* Another page, or the same anew. */
+		sum -= word(*other & ~0xffful);
+		*other = (round & 1 ? p : q) + k * PAGE;
+		sum += word(*other);
+		*other |= right | (round & 2 ? PTE_A : 0);
+		invlpg(A + k * PAGE);
+		*e &= ~AD;
+		invlpg(A + n * PAGE);
+		CHECK_EQ(*e & AD, 0);
+		*e |= PTE_A;
+	}
+}
+
 /* --- another address space meanwhile --- */
 
 static ulong new_root(ulong va, ulong pa, u64 flags)
@@ -614,6 +673,7 @@ const struct test tests[] = {
 	{ "many flushes before anybody looks", both_pile },
 	{ "small pages and large ones in turn", both_small_and_large },
 	{ "back from a system call", system_calls },
+	{ "code that is interrupted again and again", ticks },
 	{ "another address space meanwhile", both_elsewhere },
 	{ "code beside data", both_code_beside },
 	{ "more pages than anybody keeps", both_many },

@@ -52,7 +52,7 @@ struct block_exit {
 	u8 refused; /* how often it came to that */
 	u16 guard_since; /* engine.grace when it was left alone */
 	/* Offsets in the guard of what is patched there. */
-	u8 guard_tag, guard_base, guard_jump;
+	u8 guard_page, guard_jump;
 };
 
 /* What a fault needs to know of each guest instruction of a block. */

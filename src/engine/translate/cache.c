@@ -60,7 +60,7 @@ static u64 default_bytes(const struct gmem *m)
 int cache_init(struct engine *e, struct err *err)
 {
 	u64 bytes = e->options.code_cache_bytes;
-	u64 each;
+	u64 each; /* half of a segment */
 	int rc;
 
 	if (!bytes)
@@ -80,14 +80,15 @@ int cache_init(struct engine *e, struct err *err)
 		return err_set(err, -ENOMEM,
 			       "no memory for the table of blocks");
 	e->rw_offset = (uintptr_t)e->code.rw - (uintptr_t)e->code.rx;
-	each = align_down((bytes - STUB_BYTES) / CACHE_SEGMENTS, 64);
+	/* All that is hot together: see segment_settle(). */
+	each = align_down((bytes - STUB_BYTES) / CACHE_SEGMENTS / 2, 64);
 	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
 		struct segment *s = &e->seg[i];
 
 		s->hot.rx = e->code.rx + STUB_BYTES + i * each;
-		s->hot.bytes = align_down(each / 2, 64);
-		s->cold.rx = s->hot.rx + s->hot.bytes;
-		s->cold.bytes = each - s->hot.bytes;
+		s->hot.bytes = each;
+		s->cold.rx = s->hot.rx + CACHE_SEGMENTS * each;
+		s->cold.bytes = each;
 	}
 	return 0;
 }
@@ -97,6 +98,8 @@ void cache_fini(struct engine *e)
 	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
 		arena_free(&e->seg[i]);
 		host_free(e->seg[i].blocks);
+		host_free(e->seg[i].hot.at);
+		host_free(e->seg[i].cold.at);
 	}
 	if (e->code.rx)
 		host_code_free(&e->code);
@@ -131,6 +134,20 @@ static bool has_room(const struct segment_part *p, u64 bytes)
 	return p->bytes - p->used >= bytes;
 }
 
+/* The segment is full: what it holds for good is put on huge pages, for programs
+ * with much code spend more time on the processor's instruction TLB than on
+ * their instructions. Once, as the pages stay when other code comes. */
+static void segment_settle(struct engine *e, const struct segment *s)
+{
+	u64 end = align_down((u64)(s->hot.rx + s->hot.bytes - e->code.rx),
+			     MiB(2));
+
+	if (end <= e->settled)
+		return;
+	host_code_settle(&e->code, e->settled, end - e->settled);
+	e->settled = end;
+}
+
 bool cache_has_room(struct engine *e, u64 bytes)
 {
 	const struct segment *s = &e->seg[e->current];
@@ -146,6 +163,7 @@ bool cache_has_room(struct engine *e, u64 bytes)
 		return true;
 	if (e->seg[e->victim].count)
 		return false;
+	segment_settle(e, s);
 	e->current = e->victim;
 	return true;
 }
@@ -156,64 +174,93 @@ void cache_evict(struct tcpu *t)
 
 	exclusive_begin(t);
 	engine_lock(e);
+	segment_settle(e, &e->seg[e->current]);
 	e->current = e->victim;
 	segment_empty(e, &e->seg[e->current]);
 	engine_unlock(e);
 	for (unsigned i = 0; i < e->vm->cpu_count; i++)
 		jc_clear(tcpu_of(e->vm->cpus[i]));
+	ucode_renumber(e);
 	t->stats.evictions++;
 	exclusive_end(t);
 }
 
+/* To @room entries of @size bytes. */
+static void *grow(const struct segment *s, void *old, unsigned room,
+		  size_t size)
+{
+	void *n = host_alloc(room * size);
+
+	if (n)
+		copy_bytes(n, old, s->count * size);
+	return n;
+}
+
+static bool make_room(struct segment *s)
+{
+	unsigned room = s->room ? 2 * s->room : 1024;
+	struct block **blocks = grow(s, s->blocks, room, sizeof(*blocks));
+	u32 *hot = grow(s, s->hot.at, room, sizeof(*hot));
+	u32 *cold = grow(s, s->cold.at, room, sizeof(*cold));
+
+	if (!blocks || !hot || !cold) {
+		host_free(blocks);
+		host_free(hot);
+		host_free(cold);
+		return false;
+	}
+	host_free(s->blocks);
+	host_free(s->hot.at);
+	host_free(s->cold.at);
+	s->blocks = blocks;
+	s->hot.at = hot;
+	s->cold.at = cold;
+	s->room = room;
+	return true;
+}
+
 bool cache_add(struct segment *s, struct block *b)
 {
-	if (s->count == s->room) {
-		unsigned room = s->room ? 2 * s->room : 1024;
-		struct block **n = host_alloc(room * sizeof(*n));
-
-		if (!n)
-			return false;
-		copy_bytes(n, s->blocks, s->count * sizeof(*n));
-		host_free(s->blocks);
-		s->blocks = n;
-		s->room = room;
-	}
+	if (s->count == s->room && !make_room(s))
+		return false;
+	s->hot.at[s->count] = (u32)(b->host - s->hot.rx);
+	s->cold.at[s->count] = (u32)(b->cold - s->cold.rx);
 	s->blocks[s->count++] = b;
 	return true;
 }
 
-static bool part_holds(const struct segment_part *p, const u8 *pc)
+/* The last of the segment's blocks that begins at @pc or before, which lies in
+ * part @p; of the blocks themselves it looks at none, as they are far apart. */
+static struct block *last_before(const struct segment *s,
+				 const struct segment_part *p, const u8 *pc)
 {
-	return pc >= p->rx && pc < p->rx + p->used;
+	unsigned lo = 0, hi = s->count;
+	u64 at = (u64)(pc - p->rx);
+
+	if (pc < p->rx || at >= p->used)
+		return NULL;
+	while (lo + 1 < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (p->at[mid] <= at)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo < hi ? s->blocks[lo] : NULL;
 }
 
 struct block *cache_find(const struct engine *e, const u8 *pc)
 {
 	for (unsigned i = 0; i < CACHE_SEGMENTS; i++) {
 		const struct segment *s = &e->seg[i];
-		bool cold = part_holds(&s->cold, pc);
-		unsigned lo = 0, hi = s->count;
-		struct block *b;
+		struct block *b = last_before(s, &s->hot, pc);
 
-		if (!cold && !part_holds(&s->hot, pc))
-			continue;
-		while (lo + 1 < hi) {
-			unsigned mid = (lo + hi) / 2;
-
-			b = s->blocks[mid];
-			if ((cold ? b->cold : b->host) <= pc)
-				lo = mid;
-			else
-				hi = mid;
-		}
-		if (lo == hi)
-			return NULL;
-		b = s->blocks[lo];
-		if (cold)
-			return pc >= b->cold && pc < b->cold + b->cold_bytes ?
-				       b :
-				       NULL;
-		return pc >= b->host && pc < b->host + b->host_bytes ? b : NULL;
+		if (b && pc >= b->host && pc < b->host + b->host_bytes)
+			return b;
+		b = last_before(s, &s->cold, pc);
+		if (b && pc >= b->cold && pc < b->cold + b->cold_bytes)
+			return b;
 	}
 	return NULL;
 }

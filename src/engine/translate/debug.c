@@ -7,8 +7,9 @@
  *
  *  - Instructions on a page that holds an instruction breakpoint are run one
  *    to a block (KEY_STEPS), which is found by run_next() each time: such
- *    blocks are neither chained nor in a jump cache. So debug_before() sees
- *    every instruction there before it begins.
+ *    blocks are neither chained nor in a jump cache, and what was chained to
+ *    such a page is not followed (ucode.c) or no more (link_far()). So
+ *    debug_before() sees every instruction there before it begins.
  *  - A page that holds a data breakpoint has no TLB entry, so every access
  *    comes to C. In a block of several instructions it is not made at all:
  *    the instruction begins again, alone (debug_defer). Alone, its accesses
@@ -78,10 +79,13 @@ void debug_update(struct tcpu *t)
 	TRACE(CPU, "debug: dr7 %llx, armed %x", (unsigned long long)s->dr7,
 	      d->armed);
 	if (d->armed || was_armed) {
-		tlb_flush_all(t); /* and the jump caches */
+		tlb_flush_all(t);
+		ucode_drop(t);
 		/* Whether windows may be used goes into the key. */
-		for (unsigned n = 0; n < JC_COUNT; n++)
+		for (unsigned n = 0; n < JC_COUNT; n++) {
+			jc_flush(t, n);
 			t->jc_key[n] = ~0u;
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ struct segment {
 	struct segment_part {
 		u8 *rx; /* start, as executed */
 		u64 bytes, used;
+		u32 *at; /* where in it each of .blocks begins */
 	} hot, cold;
 	struct block **blocks; /* in order of address */
 	unsigned count, room;
@@ -110,6 +111,7 @@ struct engine {
 	u8 *trap; /* a window in which nothing ever is; NULL: no windows */
 	u32 pieces; /* atomic: regions of host memory in all windows */
 	struct segment seg[CACHE_SEGMENTS];
+	u64 settled; /* so much of .code is on huge pages */
 	unsigned current, victim;
 	u64 epoch; /* counts evictions */
 	u32 random;
@@ -122,6 +124,9 @@ struct engine {
 	struct block **hash; /* by guest address: table.c */
 	unsigned hash_bits;
 	struct code_page **pages; /* by gmem_page_index */
+	/* Numbers of pages with users' code, by the same: see ucode.c. */
+	u16 *code_id;
+	unsigned code_ids; /* how many were given */
 	u64 watches; /* counts code pages that were begun */
 	/* See link_user_far(). */
 	u16 grace;
@@ -130,6 +135,8 @@ struct engine {
 
 	bool fast_pext;
 	bool shifts_overwrite_flags; /* see insn_flags in trans.c */
+	u32 mxcsr_mask; /* what the host's MXCSR can hold */
+	bool tells_in_use; /* XGETBV with ECX = 1 does */
 	struct trans *trans; /* working memory of the translation under way */
 };
 
@@ -186,7 +193,7 @@ void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to);
 void link_far(struct tcpu *t, struct block_exit *x, struct block *to);
 /* A kernel's mappings have changed. Takes the lock. */
 void link_far_break(struct engine *e);
-/* Generations of jump caches begin anew: guards for old ones must go. The
+/* Numbers of pages are given anew: guards that compare old ones must go. The
  * same. */
 void link_guards_break(struct engine *e);
 /* What could not be chained to other pages is tried anew. The same. */
@@ -270,11 +277,6 @@ u8 *stub_syscall(struct emit *e, const struct stubs *s, unsigned n, u32 kernel);
 u8 *stub_sysret(struct emit *e, const struct stubs *s, unsigned n);
 u8 *stub_iret(struct emit *e, const struct stubs *s, unsigned n);
 
-/* --- iret.c --- */
-/* IRETQ to the user has been carried out: that is what it does. */
-void fastret_note(struct tcpu *t);
-/* The GDT is another. */
-void fastret_forget(struct tcpu *t);
 
 /* --- strings.c --- */
 u8 *stub_string(struct emit *e, enum mmu_index mmu, int kind, unsigned shift);
@@ -335,14 +337,24 @@ bool kcode_is_same(struct tcpu *t);
 bool kcode_is_same_at(struct tcpu *t, gva_t va);
 
 /* --- ucode.c --- where the user's code is mapped */
-/* Code on the page at @va was found at that of @gpa. */
-void ucode_note(struct ucode *u, gva_t va, gpa_t gpa);
-void ucode_forget(struct ucode *u);
-/* Is it mapped now, in the current address space, as it was noted? All of it;
- * or the page at @va. */
-bool ucode_is_same(struct tcpu *t, struct ucode *u);
-bool ucode_is_same_at(struct tcpu *t, const struct ucode *u, gva_t va);
+/* Code on the page at @va was found at that of @gpa, with the lock held. */
+void ucode_note(struct tcpu *t, gva_t va, gpa_t gpa);
+/* The number of @gpa's page; 0: it has none. The same. */
+unsigned ucode_id(const struct engine *e, gpa_t gpa);
+/* What is noted of the current address space is wrong, or does not matter. */
+void ucode_drop(struct tcpu *t);
+/* It goes into @a, or comes back: false, if there is nothing left of it. */
+void ucode_keep(struct tcpu *t, struct asid *a);
+bool ucode_bring(struct tcpu *t, struct asid *a);
+void ucode_forget(struct ucode *u); /* of a space that is not current */
+/* Is it mapped now as it was noted? All of it; or the page at @va. */
+bool ucode_is_same(struct tcpu *t);
+bool ucode_is_same_at(struct tcpu *t, gva_t va);
 bool ucode_knows(const struct ucode *u, gva_t va);
+void ucode_init(struct tcpu *t);
+/* For the time to come, too, are there numbers? If not, they are given anew:
+ * all vCPUs are parked, and their jump caches empty. Without the lock. */
+void ucode_renumber(struct engine *e);
 
 /* --- asid.c --- address spaces that are not current */
 /* CR3 becomes @to. @keep: what is cached of its PCID stays good. */
@@ -483,6 +495,7 @@ void world_leave(struct tcpu *t);
 /* --- callouts --- NULL when the class needs none */
 typedef enum callout_result (*callout_fn)(struct tcpu *t, struct callout *c);
 callout_fn callout_for(const struct x86_insn *i);
+void fpu_know_host(struct engine *e); /* co_fpu.c */
 enum callout_result callout_too_long(struct tcpu *t, struct callout *c);
 /* JMP, Jcc and CALL of 32-bit code with a 16-bit operand size, which cuts EIP
  * to 16 bits. (co_flow.c) */

@@ -15,6 +15,7 @@
 #include "engine/translate/debug.h"
 #include "engine/translate/emit.h"
 #include "engine/translate/engine.h"
+#include "engine/translate/gate.h"
 #include "engine/translate/gs.h"
 #include "engine/translate/key.h"
 #include "engine/translate/trans.h"
@@ -71,6 +72,8 @@ static void set_rip(struct tcpu *t, const struct block *b, unsigned guest)
 void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f)
 {
 	struct x86_state *s = &t->v.x86;
+	bool user = (t->key & (KEY_CODE64 | KEY_USER)) ==
+		    (KEY_CODE64 | KEY_USER);
 
 	t->stats.exceptions++;
 	if (f->vector == X86_PF) {
@@ -82,6 +85,8 @@ void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f)
 	      f->vector, f->error, s->seg[X86_CS].sel,
 	      (unsigned long long)s->rip, (unsigned long long)f->cr2,
 	      x86_cpl(s));
+	if (user && gate_enter(t, kind, f))
+		return;
 	s->rflags = tcpu_rflags(t);
 	t->debug.hits = 0; /* the instruction is not done */
 	if (x86_deliver(s, &t->mem, kind, f)) {
@@ -91,6 +96,8 @@ void fault_deliver_kind(struct tcpu *t, int kind, const struct x86_fault *f)
 	}
 	tcpu_set_rflags(t, s->rflags);
 	key_update(t);
+	if (user && key_mmu(t->key) == MMU_KERNEL)
+		gate_note(t, f->vector);
 	if (debug_is_due(t, false))
 		debug_after_event(t, f->vector);
 }
@@ -111,12 +118,25 @@ static struct block *find_running(struct engine *e, const u8 *pc)
 	return b;
 }
 
+/* What a place in the code cache is does not change before the next eviction:
+ * it is remembered, for most faults come from a few places. */
 void fault_locate(struct tcpu *t, const u8 *pc, unsigned insn)
 {
-	const struct block *b = find_running(t->e, pc);
+	struct located *l =
+		&t->located[(uintptr_t)pc / 8 % ARRAY_SIZE(t->located)];
+	const struct block *b;
+	u64 rip;
 
-	BUG_ON(!b || insn >= b->meta_count);
-	set_rip(t, b, b->meta[insn].guest);
+	if (l->pc != pc || l->epoch != t->e->epoch) {
+		b = find_running(t->e, pc);
+		BUG_ON(!b || insn >= b->meta_count);
+		*l = (struct located){ .pc = pc,
+				       .epoch = t->e->epoch,
+				       .at = (u32)(b->gpa & ~PAGE_MASK) +
+					     b->meta[insn].guest };
+	}
+	rip = t->code_base + l->at;
+	t->v.x86.rip = t->key & KEY_CODE64 ? rip : (u32)rip;
 }
 
 static bool x87_is_pending(const struct tcpu *t)

@@ -74,7 +74,6 @@ void jc_clear(struct tcpu *t)
 		entries_clear(t, m);
 		jc_flush(t, m);
 	}
-	ucode_forget(t->ucode);
 }
 
 /* PAIRS: tcpu_disturb() of other threads; either sees the other's store. */
@@ -119,27 +118,13 @@ gva_t jc_address(const struct tcpu *t, u64 tag)
 	return tag - t->jc_generation[n];
 }
 
-/* Each vCPU has generations of its own, for guards of links compare them, too:
- * those that are its index modulo a power of two. */
-static u32 generation_step(const struct tcpu *t)
-{
-	u32 step = 1;
-
-	while (step < t->v.vm->cpu_total)
-		step *= 2;
-	return step;
-}
-
 void jc_init(struct tcpu *t)
 {
 	for (unsigned n = 0; n < JC_COUNT; n++) {
-		t->jc_last[n] = t->v.index + generation_step(t);
+		t->jc_last[n] = 1;
 		set_generation(t, n, generation(t->jc_last[n]));
 		entries_clear(t, n);
 	}
-	t->ucode = &t->ucode_memory[ASIDS];
-	for (unsigned i = 0; i < ASIDS; i++)
-		t->asid[i].ucode = &t->ucode_memory[i];
 }
 
 /*
@@ -149,14 +134,13 @@ void jc_init(struct tcpu *t)
  */
 static void begin_generation(struct tcpu *t, unsigned n)
 {
-	u32 step = generation_step(t), next = t->jc_last[n] + step;
+	u32 next = t->jc_last[n] + 1;
 
 	/* They come back after all have been used. */
 	if (next > GENERATION_LAST) {
-		next = t->v.index + step;
+		next = 1;
 		entries_clear(t, n);
 		kept_forget(t, n);
-		link_guards_break(t->e);
 	}
 	t->jc_last[n] = next;
 	t->jc_local[n] = false;
@@ -215,12 +199,12 @@ static void drop_users(struct tcpu *t)
 	for (unsigned i = 0; i < JC_COUNT; i++)
 		if (is_users(i))
 			drop_local(t, i);
-	ucode_forget(t->ucode);
+	ucode_drop(t);
 }
 
 void jc_flush_users(struct tcpu *t)
 {
-	if (!ucode_is_same(t, t->ucode))
+	if (!ucode_is_same(t))
 		drop_users(t);
 }
 
@@ -246,7 +230,7 @@ void jc_flush_page(struct tcpu *t, gva_t va)
 	for (unsigned i = 0; i < ASIDS; i++)
 		if (ucode_knows(t->asid[i].ucode, va))
 			t->asid[i].ucode_doubtful = true;
-	if (!ucode_is_same_at(t, t->ucode, va))
+	if (!ucode_is_same_at(t, va))
 		drop_users(t);
 	if (likely(kcode_is_same_at(t, va)))
 		return;
@@ -262,6 +246,7 @@ void jc_forget(struct asid *a)
 {
 	for (unsigned m = 0; m < JC_COUNT; m++)
 		a->jc[m].valid = false;
+	ucode_forget(a->ucode);
 }
 
 void jc_doubt(struct asid *a)
@@ -272,14 +257,6 @@ void jc_doubt(struct asid *a)
 	a->ucode_doubtful = true;
 }
 
-static void swap_ucode(struct tcpu *t, struct asid *a)
-{
-	struct ucode *u = a->ucode;
-
-	a->ucode = t->ucode;
-	t->ucode = u;
-}
-
 /* What is all global is every space's. */
 void jc_keep(struct tcpu *t, struct asid *a)
 {
@@ -287,23 +264,19 @@ void jc_keep(struct tcpu *t, struct asid *a)
 		a->jc[m].valid = t->jc_local[m];
 		a->jc[m].generation = t->jc_generation[m];
 	}
-	swap_ucode(t, a);
-	a->ucode_doubtful = false;
+	ucode_keep(t, a);
 }
 
 /* After jc_keep(): of what was kept there is nothing left here. */
 void jc_bring(struct tcpu *t, struct asid *a)
 {
-	swap_ucode(t, a);
-	if (a->ucode_doubtful && !ucode_is_same(t, t->ucode)) {
-		for (unsigned m = 0; m < JC_COUNT; m++)
-			if (is_users(m))
-				a->jc[m].valid = false;
-	}
-	if (!a->jc[MMU_USER].valid && !a->jc[JC_USER_WINDOW].valid)
-		ucode_forget(t->ucode);
+	bool users = ucode_bring(t, a);
+
 	for (unsigned m = 0; m < JC_COUNT; m++) {
-		if (!a->jc[m].valid) {
+		bool good = a->jc[m].valid && (users || !is_users(m));
+
+		a->jc[m].valid = false;
+		if (!good) {
 			if (t->jc_local[m])
 				begin_generation(t, m);
 			continue;
@@ -311,7 +284,6 @@ void jc_bring(struct tcpu *t, struct asid *a)
 		if (!is_users(m))
 			link_far_break(t->e);
 		set_generation(t, m, a->jc[m].generation);
-		a->jc[m].valid = false;
 		t->jc_local[m] = true;
 	}
 }
@@ -334,9 +306,9 @@ void jc_note(struct tcpu *t, gva_t va, const struct block *b, bool global)
 		mask = (u32)mask;
 	}
 	va &= PAGE_MASK;
-	ucode_note(t->ucode, va & mask, b->gpa & PAGE_MASK);
+	ucode_note(t, va & mask, b->gpa & PAGE_MASK);
 	if (unlikely(b->gpa2 != ~0ull))
-		ucode_note(t->ucode, (va + PAGE_SIZE) & mask, b->gpa2);
+		ucode_note(t, (va + PAGE_SIZE) & mask, b->gpa2);
 }
 
 void jc_add(struct tcpu *t, gva_t va, struct block *b, bool global)

@@ -13,9 +13,12 @@
  * switches global pages off for a moment, to change its MTRRs for instance.
  *
  * In user code in windows, where mappings change with every process, by way of
- * a guard: it compares code_base and the generation of the jump cache, so that
- * the link is good exactly as long as a jump cache entry would be. If it does
- * not match, the jump is looked up, and if that fails, chained anew.
+ * a guard: it compares the address that it leads to with that at which the
+ * page of the target is mapped now, in this address space, as far as that is
+ * known (ucode.c). So the link serves every process that has the two pages at
+ * the same distance, which they have if they are of one file, and no flush
+ * breaks it. If it does not match, the jump is looked up, and if that fails,
+ * chained anew.
  *
  * ORDER: rel32 fields are within 8 aligned bytes, so a patch is one atomic store
  * and other processors see the old or the new target.
@@ -81,6 +84,17 @@ static struct code_page *page_of(const struct engine *e, const struct block *b)
 	return e->pages[gmem_page_index(&e->vm->mem, b->gpa)];
 }
 
+/* Has any vCPU a breakpoint, perhaps there? It is set first, and then links
+ * are broken. */
+static bool any_breakpoint(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->vm->cpu_count; i++)
+		if (__atomic_load_n(&tcpu_of(e->vm->cpus[i])->debug.code,
+				    __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
 /*
  * DEVIATES: a link that one vCPU has made is there for all, as if all had the
  * same kernel mapped.
@@ -91,6 +105,8 @@ void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 	gva_t target = (t->code_base + (u64)(s64)x->target) & PAGE_MASK;
 
 	if (x->to || x->waits || t->e->options.no_chaining)
+		return;
+	if (any_breakpoint(t->e))
 		return;
 	if (!to || !to->has_far || to->va != target || to->gpa2 != ~0ull ||
 	    t->code_base != from->va || page_of(t->e, from)->aliased ||
@@ -105,11 +121,6 @@ void link_far(struct tcpu *t, struct block_exit *x, struct block *to)
 	t->stats.links++;
 }
 
-static void patch64(struct engine *e, u8 *field, u64 v)
-{
-	__builtin_memcpy(engine_rw(e, field), &v, 8);
-}
-
 /*
  * ORDER: the guard is changed only while the exit does not lead to it, and
  * nobody is on the way through it from before: with several vCPUs, one that
@@ -117,24 +128,27 @@ static void patch64(struct engine *e, u8 *field, u64 v)
  */
 void link_user_far(struct tcpu *t, struct block_exit *x, struct block *to)
 {
-	gva_t target = (t->code_base + (u64)(s64)x->target) & PAGE_MASK;
-	u64 generation = t->jc_generation[key_jc(x->key)];
+	unsigned id = ucode_id(t->e, to->gpa);
+	u32 at;
 
+	/* It is good, and now that the page is noted it is known to be. */
+	if (x->to == to)
+		return;
 	if (x->to)
 		unlink_exit(t->e, x);
 	if (t->e->options.no_chaining)
 		return;
-	if (to->key != x->key || to->gpa2 != ~0ull ||
+	if (to->key != x->key || to->gpa2 != ~0ull || !id ||
 	    (t->e->smp && x->guard_used &&
 	     !quiesce_is_over(t, x->guard_since))) {
 		patch_rel32(t->e, x->patch, x->lookup);
 		return;
 	}
 	x->guard_used = true;
-	patch64(t->e, x->guard + x->guard_tag, -(t->code_base + generation));
-	patch64(t->e, x->guard + x->guard_base, target);
+	at = (u32)offsetof(struct tcpu, code_at[id]);
+	__builtin_memcpy(engine_rw(t->e, x->guard + x->guard_page), &at, 4);
 	patch_rel32(t->e, x->guard + x->guard_jump,
-		    block_entry(to, key_flags(x->key), false));
+		    block_entry(to, key_flags(x->key), x->backward));
 	x->to = to;
 	list_add_tail(&to->incoming, &x->link);
 	patch_rel32(t->e, x->patch, x->guard);

@@ -11,6 +11,7 @@
 #include "base/trace.h"
 #include "engine/translate/debug.h"
 #include "engine/translate/engine.h"
+#include "engine/translate/gate.h"
 #include "engine/translate/key.h"
 #include "engine/translate/run.h"
 #include "x86/system.h"
@@ -298,12 +299,15 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 {
 	struct block *from = x->from, *b;
 	u64 epoch = t->e->epoch;
-	bool global = false;
+	bool global = false, far = x->far;
 
 	/* @x may not be used from here on, unless the epoch says so. */
 	set_rip(t, t->code_base + (u64)(s64)x->target);
 	quiesce_pass(t);
 	if (jc_was_disturbed(t) || must_leave(t))
+		return leave(t);
+	/* On the same page all is as it was where the exit is. */
+	if (far && !prepare(t, false, false))
 		return leave(t);
 	b = find_block(t, &global);
 	if (!b)
@@ -313,7 +317,7 @@ u64 run_exit(struct tcpu *t, struct block_exit *x)
 	 * is on the page by construction, as long as it is mapped as it was
 	 * when the block was entered) and in the same mode.
 	 */
-	if (epoch == t->e->epoch && !from->dead) {
+	if (epoch == t->e->epoch && !from->dead && !(b->key & KEY_ALONE)) {
 		if (x->guarded) {
 			jc_add(t, t->v.x86.rip, b, global);
 			link_user_far(t, x, b);
@@ -554,7 +558,7 @@ enum vm_exit translate_run(struct vcpu *v)
 		t->x87.what = 0;
 		t->x87.operand = 0;
 		fastcall_update(t);
-		fastret_forget(t);
+		gate_forget_return(t);
 	}
 	tcpu_set_rflags(t, v->x86.rflags);
 	key_update(t);

@@ -105,6 +105,7 @@ struct jc_entry {
 /* Where a user's code is; see ucode.c. */
 #define UCODE_PAGES 4096
 #define UCODE_HEADS 2048
+#define CODE_IDS 32768u
 struct ucode {
 	u16 head[UCODE_HEADS]; /* like .next */
 	unsigned count;
@@ -114,6 +115,7 @@ struct ucode {
 		gva_t va;
 		gpa_t gpa;
 		u16 next; /* of the same hash: its number plus 1, or 0 */
+		u16 id; /* of the guest's physical page, or 0 */
 	} page[UCODE_PAGES];
 };
 
@@ -214,6 +216,13 @@ struct tcpu {
 	u8 bounce_user;
 	u8 leave_after; /* translated code was overwritten: leave the block */
 
+	/* See fault_locate(). */
+	struct located {
+		const u8 *pc;
+		u64 epoch;
+		u32 at; /* the guest's instruction, from code_base */
+	} located[16];
+
 	/* A host exception in generated code, to be delivered by run(). */
 	bool fault_pending;
 	struct x86_fault fault;
@@ -260,7 +269,7 @@ struct tcpu {
 		struct x86_seg seg[2][2]; /* CS and SS of either */
 	} fastcall;
 
-	/* What IRET to the user does, as it did the last time: see iret.c. */
+	/* What IRET to the user does, as it did the last time: see gate.c. */
 	struct fastret {
 		u32 cs, ss; /* selectors; NO_SELECTOR: none */
 		gva_t cs_at, ss_at; /* their descriptors */
@@ -268,6 +277,15 @@ struct tcpu {
 		struct x86_seg seg[2];
 		u64 rip, rsp; /* popped, on the way */
 	} fastret;
+	/* Gates that exceptions of the user's went by, by vector; the same. */
+	struct fastgate {
+		bool used;
+		bool masks; /* it clears IF */
+		u8 vector;
+		u64 gate[2], code; /* the gate, the descriptor */
+		u64 rip;
+		struct x86_seg cs;
+	} fastgate[8];
 
 	/* Address spaces that CR3 may come back to. */
 	struct asid asid[ASIDS];
@@ -290,6 +308,9 @@ struct tcpu {
 	} large_code;
 	u64 itlb_local[ITLB_ENTRIES / 64];
 	struct ucode ucode_memory[ASIDS + 1];
+	/* Minus the address at which the page of that number is mapped, or
+	 * 1: for the guards of links. */
+	u64 code_at[CODE_IDS];
 	u8 *shadow_memory;
 };
 

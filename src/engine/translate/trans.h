@@ -13,6 +13,7 @@
 
 #include "engine/translate/emit.h"
 #include "engine/translate/engine.h"
+#include "engine/translate/gate.h"
 #include "engine/translate/gs.h"
 #include "engine/translate/key.h"
 #include "x86/bounds.h"
@@ -85,6 +86,7 @@ struct trans {
 	bool any_windowed; /* ... or was, earlier in the block */
 	/* T0, T1, and for a loop what it holds; of use while .windowed. */
 	struct held held[2 + LOOP_MAX];
+	u8 kept[2]; /* registers in T0, T1 when the instruction is done */
 	unsigned loop_count;
 	bool looped; /* the block is a loop, and swapped */
 	u8 *loop_poll; /* the jump that leaves it to look for requests */
@@ -226,6 +228,13 @@ int held_place_of(struct trans *tr, unsigned reg, u64 beyond);
 /* ... is where the host has @base, to which the rest of the sum is added. */
 int held_place_of_sum(struct trans *tr, unsigned base, unsigned index,
 		      unsigned scale);
+/* Is it the value of guest register @r, and which of them is? -1: none. */
+bool held_is_value(struct trans *tr, unsigned scratch, unsigned r);
+int held_value_of(struct trans *tr, unsigned r);
+/* It will be when the current instruction is done. */
+void held_keep_value(struct trans *tr, unsigned scratch, unsigned r);
+/* Which can best do without what it holds, the next instruction first. */
+unsigned held_spare(struct trans *tr);
 /* Which to put something new into, for the current instruction. */
 unsigned held_choose(struct trans *tr);
 /* RSP has been moved by @n. */

@@ -97,6 +97,8 @@ static void translate_vm_fini(struct vm *vm)
 			host_free(e->pages[i]);
 	host_pages_free(e->pages, (gmem_bytes(&vm->mem) >> PAGE_SHIFT) *
 					  sizeof(*e->pages));
+	host_pages_free(e->code_id, (gmem_bytes(&vm->mem) >> PAGE_SHIFT) *
+					    sizeof(*e->code_id));
 	window_trap_free(e->trap);
 	cache_fini(e);
 	host_free(e->trans);
@@ -123,9 +125,11 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 	e->random = e->options.seed;
 	e->pages = host_pages_alloc((gmem_bytes(&vm->mem) >> PAGE_SHIFT) *
 				    sizeof(*e->pages));
+	e->code_id = host_pages_alloc((gmem_bytes(&vm->mem) >> PAGE_SHIFT) *
+				      sizeof(*e->code_id));
 	e->trans = host_alloc(sizeof(*e->trans));
 	rc = -ENOMEM;
-	if (!e->pages || !e->trans) {
+	if (!e->pages || !e->code_id || !e->trans) {
 		err_set(err, rc, "no memory for the translator's tables");
 		goto fail;
 	}
@@ -142,6 +146,7 @@ static int translate_vm_init(struct vm *vm, const struct engine_options *o,
 	rc = stubs_make(e);
 	BUG_ON(rc);
 	e->shifts_overwrite_flags = shifts_overwrite();
+	fpu_know_host(e);
 	rc = -EMFILE;
 	if (!fault_register(e)) {
 		err_set(err, rc, "too many machines in one process");
@@ -198,6 +203,7 @@ static int translate_vcpu_init(struct vcpu *v, struct err *err)
 	if (!shadow_init(t) || windows_init(t))
 		return err_set(err, -ENOMEM, "no memory for a shadow stack");
 	jc_init(t);
+	ucode_init(t);
 	t->mem = (struct x86_mem){ .read = cpu_read,
 				   .write = cpu_write,
 				   .probe = cpu_probe,

@@ -12,11 +12,18 @@
  *
  * Pages are of 4 KiB here, also where the guest's are larger.
  *
+ * Guards need to know where the page with their target is mapped now: physical
+ * pages with users' code have numbers, and code_at[] says of each where it is
+ * in the current address space of the vCPU. That is nowhere until it is noted.
+ *
  * MIRRORS: kcode.c does the same for the kernel's code, window_map.c for data.
  */
 #include "base/fmt.h"
 #include "engine/translate/engine.h"
 #include "x86/paging.h"
+
+/* In code_at[]: minus no address of a page. */
+#define NOWHERE 1
 
 static unsigned head_of(gva_t va)
 {
@@ -34,24 +41,54 @@ static unsigned find(const struct ucode *u, gva_t va)
 	return n;
 }
 
-void ucode_note(struct ucode *u, gva_t va, gpa_t gpa)
+unsigned ucode_id(const struct engine *e, gpa_t gpa)
 {
-	unsigned n = find(u, va), head = head_of(va);
+	return e->code_id[gmem_page_index(&e->vm->mem, gpa)];
+}
 
-	if (likely(n)) {
-		/* Changed, and not flushed yet: there may be code of both. */
-		if (u->page[n - 1].gpa != gpa)
+static unsigned give_id(struct engine *e, gpa_t gpa)
+{
+	u16 *id = &e->code_id[gmem_page_index(&e->vm->mem, gpa)];
+
+	if (*id || e->code_ids == CODE_IDS - 1)
+		return *id;
+	*id = (u16)++e->code_ids;
+	/* No vCPU knows of it, so none is looking there. */
+	for (unsigned i = 0; i < e->vm->cpu_count; i++)
+		tcpu_of(e->vm->cpus[i])->code_at[*id] = NOWHERE;
+	return *id;
+}
+
+/* No guard leads to a breakpoint. */
+static void set_at(struct tcpu *t, unsigned id, u64 at)
+{
+	if (id)
+		t->code_at[id] = unlikely(t->debug.code) ? NOWHERE : at;
+}
+
+void ucode_note(struct tcpu *t, gva_t va, gpa_t gpa)
+{
+	struct ucode *u = t->ucode;
+	unsigned n = find(u, va), head = head_of(va);
+	struct ucode_page *p = &u->page[n ? n - 1 : u->count];
+
+	if (unlikely(!n)) {
+		if (u->count == UCODE_PAGES) {
 			u->unsure = true;
-		return;
-	}
-	if (u->count == UCODE_PAGES) {
+			return;
+		}
+		*p = (struct ucode_page){ .va = va,
+					  .gpa = gpa,
+					  .next = u->head[head],
+					  .id = (u16)give_id(t->e, gpa) };
+		u->head[head] = (u16)++u->count;
+	} else if (p->gpa != gpa) {
+		/* Changed, and not flushed yet: there may be code of both. */
 		u->unsure = true;
 		return;
 	}
-	u->page[u->count] = (struct ucode_page){ .va = va,
-						 .gpa = gpa,
-						 .next = u->head[head] };
-	u->head[head] = (u16)++u->count;
+	/* If it is at several, the last one. */
+	set_at(t, p->id, -va);
 }
 
 void ucode_forget(struct ucode *u)
@@ -60,6 +97,24 @@ void ucode_forget(struct ucode *u)
 	u->count = 0;
 	u->suspect = 0;
 	u->unsure = false;
+}
+
+static void set_nowhere(struct tcpu *t)
+{
+	for (unsigned i = 0; i < t->ucode->count; i++)
+		set_at(t, t->ucode->page[i].id, NOWHERE);
+}
+
+static void set_all(struct tcpu *t)
+{
+	for (unsigned i = 0; i < t->ucode->count; i++)
+		set_at(t, t->ucode->page[i].id, -t->ucode->page[i].va);
+}
+
+void ucode_drop(struct tcpu *t)
+{
+	set_nowhere(t);
+	ucode_forget(t->ucode);
 }
 
 static void *phys_peek(void *ctx, gpa_t gpa)
@@ -78,8 +133,10 @@ static bool page_is_same(struct tcpu *t, const struct ucode_page *p)
 	       w.gpa == p->gpa;
 }
 
-bool ucode_is_same(struct tcpu *t, struct ucode *u)
+bool ucode_is_same(struct tcpu *t)
 {
+	struct ucode *u = t->ucode;
+
 	if (u->unsure)
 		return false;
 	/* What has come and gone before is likely to again. */
@@ -93,8 +150,9 @@ bool ucode_is_same(struct tcpu *t, struct ucode *u)
 	return true;
 }
 
-bool ucode_is_same_at(struct tcpu *t, const struct ucode *u, gva_t va)
+bool ucode_is_same_at(struct tcpu *t, gva_t va)
 {
+	const struct ucode *u = t->ucode;
 	unsigned n = find(u, va);
 
 	return !u->unsure && (!n || page_is_same(t, &u->page[n - 1]));
@@ -103,4 +161,64 @@ bool ucode_is_same_at(struct tcpu *t, const struct ucode *u, gva_t va)
 bool ucode_knows(const struct ucode *u, gva_t va)
 {
 	return u->unsure || find(u, va);
+}
+
+/* --- address spaces --- */
+
+static void swap(struct tcpu *t, struct asid *a)
+{
+	struct ucode *u = a->ucode;
+
+	a->ucode = t->ucode;
+	t->ucode = u;
+}
+
+void ucode_keep(struct tcpu *t, struct asid *a)
+{
+	set_nowhere(t);
+	swap(t, a);
+	a->ucode_doubtful = false;
+}
+
+bool ucode_bring(struct tcpu *t, struct asid *a)
+{
+	swap(t, a);
+	if (a->ucode_doubtful && !ucode_is_same(t)) {
+		ucode_forget(t->ucode);
+		return false;
+	}
+	set_all(t);
+	return true;
+}
+
+void ucode_init(struct tcpu *t)
+{
+	t->ucode = &t->ucode_memory[ASIDS];
+	for (unsigned i = 0; i < ASIDS; i++)
+		t->asid[i].ucode = &t->ucode_memory[i];
+	t->code_at[0] = NOWHERE;
+}
+
+/* --- numbers --- */
+
+static void forget_all(struct tcpu *t)
+{
+	ucode_drop(t);
+	for (unsigned i = 0; i < ASIDS; i++)
+		ucode_forget(t->asid[i].ucode);
+}
+
+/* Guests use memory for other files' code sooner or later, and most of what
+ * has a number does not need it any more. */
+void ucode_renumber(struct engine *e)
+{
+	if (e->code_ids < CODE_IDS / 4 * 3 && !e->options.random_evict)
+		return;
+	for (unsigned i = 0; i < e->vm->cpu_count; i++)
+		forget_all(tcpu_of(e->vm->cpus[i]));
+	link_guards_break(e);
+	fill_bytes(e->code_id, 0,
+		   (gmem_bytes(&e->vm->mem) >> PAGE_SHIFT) *
+			   sizeof(*e->code_id));
+	e->code_ids = 0;
 }

@@ -87,18 +87,24 @@ static u16 pcid_of(const struct x86_state *s)
 	return s->cr4 & CR4_PCIDE ? s->cr3 & CR3_PCID_MASK : 0;
 }
 
+static u64 space_what(u8 right, bool high, gpa_t root)
+{
+	return root | (u64)right << 2 | (u64)high << 1 | 1;
+}
+
+static struct space_id *id_of(struct tcpu *t, const struct space *sp)
+{
+	return &t->windows->id[sp - t->windows->space];
+}
+
 static struct space *space_find(struct tcpu *t, u8 right, bool high)
 {
+	u64 what = space_what(right, high, high ? 0 : root_of(&t->v.x86));
 	struct windows *w = t->windows;
-	gpa_t root = high ? 0 : root_of(&t->v.x86);
 
-	for (unsigned i = 0; i < w->spaces; i++) {
-		struct space *sp = &w->space[i];
-
-		if (sp->used && sp->right == right && sp->high == high &&
-		    sp->root == root)
-			return sp;
-	}
+	for (unsigned i = 0; i < w->spaces; i++)
+		if (w->id[i].what == what)
+			return &w->space[i];
 	return NULL;
 }
 
@@ -116,6 +122,7 @@ static void space_release(struct tcpu *t, struct space *sp)
 			unreserve(host);
 	}
 	sp->used = sp->hot = false;
+	id_of(t, sp)->what = 0;
 }
 
 static bool is_current(const struct tcpu *t, const struct space *sp)
@@ -151,7 +158,10 @@ struct space *space_new(struct tcpu *t, u8 right, bool high)
 	sp->right = right;
 	sp->high = high;
 	sp->root = high ? 0 : root_of(&t->v.x86);
-	sp->pcid = pcid_of(&t->v.x86);
+	*id_of(t, sp) = (struct space_id){
+		.what = space_what(right, high, sp->root),
+		.pcid = pcid_of(&t->v.x86),
+	};
 	sp->hot = false;
 	due_forget(sp);
 	sp->stamp = ++w->clock;
@@ -220,10 +230,10 @@ static struct space *lower_half(struct tcpu *t, struct space *old, u8 right,
 		unload_space(t, old);
 	if (!sp)
 		return NULL;
-	sp->stale |= !keep || sp->pcid != pcid;
+	sp->stale |= !keep || id_of(t, sp)->pcid != pcid;
 	if (sp->stale && right == WINDOW_KERNEL)
 		space_check(t, sp, false);
-	sp->pcid = pcid;
+	id_of(t, sp)->pcid = pcid;
 	sp->stamp = ++w->clock;
 	if (sp != old)
 		load_space(t, sp);
@@ -249,12 +259,13 @@ void space_set_user(struct tcpu *t, struct space *sp)
  */
 static void pcid_taken(struct tcpu *t)
 {
+	u16 pcid = pcid_of(&t->v.x86);
 	struct windows *w = t->windows;
 
 	for (unsigned i = 0; i < w->spaces; i++) {
 		struct space *sp = &w->space[i];
 
-		if (!sp->high && sp->pcid == pcid_of(&t->v.x86) &&
+		if (w->id[i].what && w->id[i].pcid == pcid && !sp->high &&
 		    sp->root != root_of(&t->v.x86))
 			sp->stale = true;
 	}

@@ -35,6 +35,8 @@ static bool map_check(struct tcpu *t, struct space *sp, struct map *m)
 		return false;
 	if (w.gpa != m->gpa || w.page_bytes < m->bytes)
 		return replaced(t, sp, m, &w);
+	if (m->global && !w.global)
+		sp->seen &= (u8)BIT(t->asid_now);
 	m->global = w.global;
 	m->asids |= (u8)BIT(t->asid_now);
 	map_note(sp, m);
@@ -98,17 +100,21 @@ void space_check_unseen(struct tcpu *t, struct space *sp)
 {
 	unsigned gone = 0;
 
+	if (sp->seen & BIT(t->asid_now))
+		return;
 	for (unsigned i = map_next_local(sp, 0); i < sp->map_count;
 	     i = map_next_local(sp, i + 1))
 		if (!(sp->maps[i].asids & BIT(t->asid_now)))
 			gone += check(t, sp, &sp->maps[i]);
 	drop_gone(t, sp, gone);
+	sp->seen |= (u8)BIT(t->asid_now);
 }
 
 void space_forget_asid(struct space *sp, unsigned n)
 {
 	unsigned i = map_next_local(sp, 0);
 
+	sp->seen &= (u8)~BIT(n);
 	for (; i < sp->map_count; i = map_next_local(sp, i + 1))
 		sp->maps[i].asids &= (u8)~BIT(n);
 }

@@ -59,6 +59,8 @@ void window_tick(struct tcpu *t)
 		sp->calm = faults < TICK_FAULTS ? sp->calm + 1 : 0;
 		sp->hot = sp->calm >= sp->patience;
 		sp->busy = 0;
+		if (sp->hot)
+			due_show_known(t, sp);
 	} else {
 		sp->busy = fills > TICK_FILLS ? sp->busy + 1 : 0;
 		if (sp->busy >= TICKS_BUSY) {

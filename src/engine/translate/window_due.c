@@ -51,7 +51,13 @@ void due_resume(struct tcpu *t, const struct space *sp)
 void due_forget(struct space *sp)
 {
 	sp->due_count = 0;
-	sp->stale = sp->wants = false;
+	sp->stale = sp->wants = sp->fresh = false;
+}
+
+void due_show_known(struct tcpu *t, struct space *sp)
+{
+	sp->fresh = true;
+	begin(t);
 }
 
 void window_note_fault(struct tcpu *t, gva_t va)
@@ -76,6 +82,20 @@ static void check_all(struct tcpu *t, struct space *sp)
 		window_choose_anew(t, sp);
 }
 
+/* What the software TLB knows of it has been in use just now. */
+static void show_known(struct tcpu *t, struct space *sp)
+{
+	const struct tlb *tlb = &t->tlb[MMU_USER];
+
+	for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+		gva_t va = tlb->read_tag[i];
+
+		if ((va >> PAGE_SHIFT) % TLB_ENTRIES == i && va &&
+		    space_for(t, WINDOW_USER, va) == sp)
+			space_show(t, sp, va);
+	}
+}
+
 void window_settle(struct tcpu *t)
 {
 	struct space *sp = t->window_user;
@@ -91,6 +111,8 @@ void window_settle(struct tcpu *t)
 		space_check_pages(t, sp, sp->due, sp->due_count);
 	if (sp->wants && sp->hot)
 		space_show(t, sp, sp->wanted);
+	if (sp->fresh)
+		show_known(t, sp);
 	due_forget(sp);
 	window_unlock(t);
 }

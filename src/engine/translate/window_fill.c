@@ -49,8 +49,8 @@ static bool has_ram(const struct tcpu *t, gpa_t gpa)
 	return gmem_hva(&t->e->vm->mem, gpa & PAGE_MASK, PAGE_SIZE);
 }
 
-static void look_around(struct tcpu *t, struct space *sp,
-			const struct map *m, struct around *a)
+static void look_around(struct tcpu *t, struct space *sp, const struct map *m,
+			struct around *a)
 {
 	gva_t first = m->va & ~(AROUND * PAGE_SIZE - 1);
 	bool room = sp->map_count + AROUND <= SPACE_MAPS;

@@ -69,6 +69,13 @@ static void note_local(struct space *sp, unsigned i)
 		sp->local[i / 64] &= ~BIT64(i % 64);
 }
 
+/* This address space has seen @m, and no other. */
+static void note_unseen(struct tcpu *t, struct space *sp, const struct map *m)
+{
+	if (!m->global)
+		sp->seen &= (u8)BIT(t->asid_now);
+}
+
 void map_note(struct space *sp, const struct map *m)
 {
 	note_local(sp, (unsigned)(m - sp->maps));
@@ -110,8 +117,7 @@ static void protect_code(struct tcpu *t, struct space *sp, struct map *m)
 			protect_page(t, sp, m, m->va + off);
 }
 
-static void protect_gpa(struct tcpu *t, struct space *sp, gpa_t gpa,
-			u32 bytes)
+static void protect_gpa(struct tcpu *t, struct space *sp, gpa_t gpa, u32 bytes)
 {
 	struct map *m = map_of_gpa(sp, gpa, bytes), *next;
 
@@ -147,6 +153,7 @@ bool map_upgrade(struct tcpu *t, struct space *sp, struct map *m, gva_t va,
 		return false;
 	m->write = true;
 	m->asids = (u8)BIT(t->asid_now);
+	note_unseen(t, sp, m);
 	protect_code(t, sp, m);
 	return true;
 }
@@ -163,7 +170,8 @@ struct map map_for(const struct tcpu *t, gva_t va, const struct x86_walk *w)
 	u64 bytes = PAGE_SIZE;
 
 	if (w->page_bytes >= WINDOW_CHUNK &&
-	    gmem_hva(&t->e->vm->mem, w->gpa & ~(WINDOW_CHUNK - 1), WINDOW_CHUNK))
+	    gmem_hva(&t->e->vm->mem, w->gpa & ~(WINDOW_CHUNK - 1),
+		     WINDOW_CHUNK))
 		bytes = WINDOW_CHUNK;
 	return (struct map){ .va = va & ~(bytes - 1),
 			     .gpa = w->gpa & ~(bytes - 1),
@@ -176,8 +184,7 @@ struct map map_for(const struct tcpu *t, gva_t va, const struct x86_walk *w)
 
 bool map_may_write(const struct tcpu *t, const struct map *m)
 {
-	return m->write &&
-	       (m->bytes > PAGE_SIZE || !smc_is_code(t->e, m->gpa));
+	return m->write && (m->bytes > PAGE_SIZE || !smc_is_code(t->e, m->gpa));
 }
 
 /* On failure nothing of @sp is left. */
@@ -199,13 +206,14 @@ static void list(struct tcpu *t, struct space *sp, const struct map *m)
 	sp->large_count += m->large;
 	index_add(sp, sp->map_count - 1);
 	note_local(sp, sp->map_count - 1);
+	note_unseen(t, sp, m);
 	count_pieces(t, sp, 1);
 	if (m->global && !sp->high)
 		t->windows->low_global = true;
 }
 
-bool maps_add(struct tcpu *t, struct space *sp, const struct map *m,
-	      unsigned n, bool write)
+bool maps_add(struct tcpu *t, struct space *sp, const struct map *m, unsigned n,
+	      bool write)
 {
 	u64 bytes = (u64)m->bytes * n;
 
@@ -240,6 +248,7 @@ void map_replace(struct tcpu *t, struct space *sp, struct map *m,
 	*m = *to;
 	index_add(sp, i);
 	note_local(sp, i);
+	note_unseen(t, sp, m);
 }
 
 /* --- dropping --- */

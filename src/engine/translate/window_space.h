@@ -54,7 +54,6 @@ struct space {
 	bool stale; /* to be checked before it is used again */
 	bool hot; /* of the user: code may run in it */
 	u8 right;
-	u16 pcid;
 	gpa_t root;
 	u64 stamp;
 	struct slot slots[SPACE_SLOTS];
@@ -64,10 +63,12 @@ struct space {
 	/* Of each hash the number of the first map; 0: none. */
 	u16 by_va[1u << INDEX_BITS], by_gpa[1u << INDEX_BITS];
 	u64 local[SPACE_MAPS / 64]; /* bit n: map n is there, not global */
+	u8 seen; /* bit n: address space n has seen all of them */
 	unsigned pieces; /* maps and splits */
 	/* Of the user, to be looked at before its code runs again. */
 	gva_t due[DUE_MAX];
 	unsigned due_count;
+	bool fresh; /* it has got windows just now */
 	bool wants;
 	gva_t wanted; /* it faulted there */
 	/* See window_tick(). */
@@ -81,6 +82,11 @@ struct windows {
 	struct host_mutex lock;
 	unsigned spaces; /* how many of .space may be used */
 	struct space space[SPACES];
+	/* Of each, apart: each MOV CR3 goes through them. */
+	struct space_id {
+		u64 what; /* space_what(), or 0: not used */
+		u16 pcid;
+	} id[SPACES];
 	u8 *pool[POOL]; /* windows that no space has */
 	unsigned pool_count, pool_max;
 	u64 clock;
@@ -143,8 +149,8 @@ bool map_may_write(const struct tcpu *t, const struct map *m);
 /* Shows @m and, if it is of PAGE_SIZE, the @n - 1 pages behind it, which are
  * alike but for .global and follow each other in guest physical memory.
  * False: the host cannot, for now. */
-bool maps_add(struct tcpu *t, struct space *sp, const struct map *m,
-	      unsigned n, bool write) MUST_CHECK;
+bool maps_add(struct tcpu *t, struct space *sp, const struct map *m, unsigned n,
+	      bool write) MUST_CHECK;
 /* @m becomes @to, of the same address and size. */
 void map_replace(struct tcpu *t, struct space *sp, struct map *m,
 		 const struct map *to);
@@ -188,6 +194,8 @@ void due_page(struct tcpu *t, struct space *sp, gva_t va);
 void due_all(struct tcpu *t, struct space *sp);
 /* It is current now: is anything due? */
 void due_resume(struct tcpu *t, const struct space *sp);
+/* It has windows from now on. */
+void due_show_known(struct tcpu *t, struct space *sp);
 void due_forget(struct space *sp);
 
 #endif

@@ -89,6 +89,16 @@ int host_code_alloc(struct host_code *c, u64 bytes)
 	return 0;
 }
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
+
+/* Works, too, where memory files get no huge pages otherwise. */
+void host_code_settle(struct host_code *c, u64 offset, u64 bytes)
+{
+	madvise(c->rx + offset, bytes, MADV_COLLAPSE);
+}
+
 void host_code_free(struct host_code *c)
 {
 	if (c->rx) {

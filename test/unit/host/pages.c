@@ -135,6 +135,12 @@ static void test_code(void)
 	memcpy(c.rw + MiB(64) - 6, mov_ret, sizeof(mov_ret));
 	tap_equal(((code_fn)(uintptr_t)(c.rx + MiB(64) - 6))(), 42,
 		  "written here, executed there");
+	host_code_settle(&c, MiB(62), MiB(2));
+	tap_equal(((code_fn)(uintptr_t)(c.rx + MiB(64) - 6))(), 42,
+		  "the same when it has settled");
+	c.rw[MiB(64) - 5] = 43;
+	tap_equal(((code_fn)(uintptr_t)(c.rx + MiB(64) - 6))(), 43,
+		  "written once more");
 	tap_check(host_code_reaches(&c, (void *)(uintptr_t)helper),
 		  "our own code is within reach of rel32");
 	if (host_code_reaches(&c, (void *)(uintptr_t)helper)) {

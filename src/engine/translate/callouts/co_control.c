@@ -6,6 +6,7 @@
 #include "base/trace.h"
 #include "engine/translate/callout.h"
 #include "engine/translate/debug.h"
+#include "engine/translate/gate.h"
 
 /* CPL 0, or real mode? Else #GP(0) was delivered. */
 static bool privileged(struct tcpu *t)
@@ -221,7 +222,7 @@ static enum callout_result co_lgdt_lidt(struct tcpu *t, struct callout *c)
 		return callout_gp(t);
 	d->limit = (u16)(buf[0] | buf[1] << 8);
 	d->base = base;
-	fastret_forget(t);
+	gate_forget_return(t);
 	callout_serialize();
 	callout_end(t);
 	return CALLOUT_NEXT;

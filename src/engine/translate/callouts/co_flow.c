@@ -4,6 +4,7 @@
  * calls, interrupts, returns from them, far jumps; and LOOPs with conditions.
  */
 #include "engine/translate/callout.h"
+#include "engine/translate/gate.h"
 
 static enum callout_result co_syscall(struct tcpu *t, struct callout *c)
 {
@@ -54,11 +55,13 @@ static enum callout_result co_iret(struct tcpu *t, struct callout *c)
 
 	t->stats.irets++;
 	callout_serialize();
+	if (c->insn.opsize == 8 && gate_return(t))
+		return callout_leave(t);
 	if (x86_iret(s, &t->mem, c->insn.opsize, &f))
 		return callout_fault(t, &f);
 	s->nmi_masked = 0;
 	if (kernel64 && x86_is_64bit(s) && x86_cpl(s) == 3)
-		fastret_note(t);
+		gate_note_return(t);
 	return callout_leave(t);
 }
 

@@ -153,14 +153,24 @@ static void clean_legacy(const struct tcpu *t, u8 *img, bool wide)
 	put64(img + FX_FDP, wide ? p.fdp : (u32)p.fdp | (u64)p.fds << 32);
 }
 
-static bool mxcsr_valid(u32 mxcsr)
+/* SDM 1 11.6.6 "Guidelines for Writing to the MXCSR Register"; 13.2
+ * "Enumeration of CPU Support for XSAVE Instructions" */
+void fpu_know_host(struct engine *e)
 {
 	u8 img[XSAVE_LEGACY] __attribute__((aligned(16)));
-	u32 mask;
+	struct x86_cpuid_regs r;
 
 	__asm__ volatile("fxsave64 %0" : "=m"(img));
-	mask = get32(img + FX_MXCSR_MASK);
-	return !(mxcsr & ~(mask ? mask : 0xffbfu));
+	e->mxcsr_mask = get32(img + FX_MXCSR_MASK);
+	if (!e->mxcsr_mask)
+		e->mxcsr_mask = 0xffbf;
+	host_cpuid(0xd, 1, &r);
+	e->tells_in_use = r.eax & BIT(2);
+}
+
+static bool mxcsr_valid(const struct tcpu *t, u32 mxcsr)
+{
+	return !(mxcsr & ~t->e->mxcsr_mask);
 }
 
 /*
@@ -258,6 +268,41 @@ static enum callout_result xsave_operand(struct tcpu *t, struct callout *c,
 	return *lin & 63 ? callout_gp(t) : CALLOUT_NEXT;
 }
 
+static void xsave_to(void *img, u64 rfbm, bool compact)
+{
+	if (compact)
+		__asm__ volatile("xsavec64 (%0)"
+				 :
+				 : "r"(img), "a"((u32)rfbm), "d"(0)
+				 : "memory");
+	else
+		fpu_save(img, rfbm);
+}
+
+/* Are there pointers of the x87 that might be the host's? */
+static bool x87_in_use(const struct tcpu *t)
+{
+	u32 a, d;
+
+	if (!t->e->tells_in_use)
+		return true;
+	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(1));
+	return a & XCR0_X87;
+}
+
+/* Where the guest's memory itself can take the image, for nothing in it has to
+ * be cleaned; or NULL. */
+static void *xsave_in_place(struct tcpu *t, gva_t lin, unsigned n, u64 rfbm)
+{
+	struct x86_fault f;
+	bool fault;
+
+	if (!has_high(t) || (lin & ~PAGE_MASK) + n > PAGE_SIZE ||
+	    ((rfbm & XCR0_X87) && x87_in_use(t)))
+		return NULL;
+	return mem_run(t, lin, callout_acc(t) | X86_ACC_WRITE, &fault, &f);
+}
+
 static enum callout_result co_xsave(struct tcpu *t, struct callout *c)
 {
 	struct x86_state *s = callout_begin(t, c);
@@ -267,11 +312,18 @@ static enum callout_result co_xsave(struct tcpu *t, struct callout *c)
 	struct fpu_image img, old;
 	enum callout_result r;
 	struct x86_fault f;
+	void *place;
 	gva_t lin;
 
 	r = xsave_operand(t, c, n, true, &lin);
 	if (r != CALLOUT_NEXT)
 		return r;
+	place = xsave_in_place(t, lin, n, rfbm);
+	if (place) {
+		xsave_to(place, rfbm, compact);
+		callout_end(t);
+		return CALLOUT_NEXT;
+	}
 	if (mem_probe(t, lin, n, callout_acc(t) | X86_ACC_WRITE, &f))
 		return callout_fault(t, &f);
 	/* Parts that are not saved keep what they were. */
@@ -279,13 +331,7 @@ static enum callout_result co_xsave(struct tcpu *t, struct callout *c)
 		return callout_fault(t, &f);
 	if (!has_high(t))
 		copy_bytes(&old, &img, n);
-	if (compact)
-		__asm__ volatile("xsavec64 %0"
-				 : "+m"(img)
-				 : "a"((u32)rfbm), "d"(0)
-				 : "memory");
-	else
-		fpu_save(&img, rfbm);
+	xsave_to(&img, rfbm, compact);
 	if (rfbm & XCR0_X87)
 		clean_legacy(t, img.legacy, c->insn.rex & REX_W);
 	if (!has_high(t))
@@ -297,8 +343,10 @@ static enum callout_result co_xsave(struct tcpu *t, struct callout *c)
 }
 
 /* SDM 1 13.8 "Operation of XRSTOR": what gives #GP. */
-static bool image_valid(const struct fpu_image *img, u64 xcr0, u64 rfbm)
+static bool image_valid(const struct tcpu *t, const struct fpu_image *img,
+			u64 rfbm)
 {
+	u64 xcr0 = t->v.x86.xcr0;
 	u64 bv = get64(img->header), comp = get64(img->header + 8);
 
 	if (comp & XCOMP_COMPACT) {
@@ -315,7 +363,7 @@ static bool image_valid(const struct fpu_image *img, u64 xcr0, u64 rfbm)
 	if (comp & XCOMP_COMPACT ? !(rfbm & bv & XCR0_SSE) :
 				   !(rfbm & (XCR0_SSE | XCR0_AVX)))
 		return true;
-	return mxcsr_valid(get32(img->legacy + FX_MXCSR));
+	return mxcsr_valid(t, get32(img->legacy + FX_MXCSR));
 }
 
 static enum callout_result co_xrstor(struct tcpu *t, struct callout *c)
@@ -339,7 +387,7 @@ static enum callout_result co_xrstor(struct tcpu *t, struct callout *c)
 	if (mem_read(t, lin + XSAVE_BASE, img.ymm_high, n - XSAVE_BASE,
 		     callout_acc(t), &f))
 		return callout_fault(t, &f);
-	if (!image_valid(&img, s->xcr0, rfbm))
+	if (!image_valid(t, &img, rfbm))
 		return callout_gp(t);
 	if (!(c->insn.rex & REX_W)) {
 		put64(img.legacy + FX_FIP, get32(img.legacy + FX_FIP));
@@ -417,7 +465,7 @@ static enum callout_result co_fxrstor(struct tcpu *t, struct callout *c)
 		return r;
 	if (mem_read(t, lin, img.legacy, XSAVE_LEGACY, callout_acc(t), &f))
 		return callout_fault(t, &f);
-	if (!mxcsr_valid(get32(img.legacy + FX_MXCSR)))
+	if (!mxcsr_valid(t, get32(img.legacy + FX_MXCSR)))
 		return callout_gp(t);
 	if (!(c->insn.rex & REX_W)) {
 		put64(img.legacy + FX_FIP, get32(img.legacy + FX_FIP));

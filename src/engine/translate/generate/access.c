@@ -57,7 +57,6 @@ void access_offset(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
 
-	held_lose_both(tr);
 	if (i->attr & IA_MOFFS) {
 		emit_mov_imm(&tr->e, T0, (u64)i->disp);
 	} else if (i->base == X86_BASE_RIP) {
@@ -69,11 +68,13 @@ void access_offset(struct trans *tr)
 				 (s32)off);
 		} else {
 			emit_mov_imm(&tr->e, T1, (u64)off);
+			held_lose(tr, T1);
 			emit_lea(&tr->e, i->adsize == 8, T0, T0, T1, 0, 0);
 		}
 	} else {
 		lea_guest(tr);
 	}
+	held_lose(tr, T0);
 }
 
 static struct cold *cold_add(struct trans *tr, int kind, u8 *from)

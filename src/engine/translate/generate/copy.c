@@ -3,9 +3,10 @@
  * copy.c - an unprivileged instruction as it is, but for the registers that
  * live elsewhere and a memory operand that is where tr->mem says.
  *
- * Guest R9-R11 pass through what the memory operand leaves of T0 and T1. An
- * instruction that names more of them than there is scratch borrows a host
- * register which it does not use; that is rare (three-operand BMI).
+ * Guest R9-R11 pass through what the memory operand leaves of T0 and T1, and
+ * are there still for the next instruction (held.c). An instruction that names
+ * more of them than there is scratch borrows a host register which it does not
+ * use; that is rare (three-operand BMI).
  */
 #include "engine/translate/trans.h"
 
@@ -19,9 +20,13 @@ void load_guest(struct trans *tr, unsigned dst, unsigned r)
 	int h = host_reg(tr, r);
 
 	if (h < 0)
+		h = held_value_of(tr, r);
+	if (h < 0)
 		emit_gs(&tr->e, true, OP_MOV, dst, GS_GPR(r));
 	else
 		emit_mov(&tr->e, dst, (unsigned)h);
+	if (dst == T0 || dst == T1)
+		held_lose(tr, dst);
 }
 
 void store_guest(struct trans *tr, unsigned r, unsigned src, unsigned bytes)
@@ -52,9 +57,9 @@ struct subst {
 	u8 guest[3];
 	u8 host[3];
 	u8 acc[3];
+	bool there[3]; /* it has the value already */
 	u8 count;
-	u8 scratch[2]; /* host registers to be had, best first */
-	u8 scratch_count;
+	u8 scratch; /* to be had: bit 0 for T0, bit 1 for T1 */
 	int borrowed; /* a host register whose value is in scratch[1], or -1 */
 };
 
@@ -63,15 +68,14 @@ static bool is_gpr(u8 kind)
 	return kind == RK_GPR || kind == RK_GPR8;
 }
 
-/* Which of T0 and T1 the memory operand does not need. T0 comes first: T1
- * may hold a delta that later instructions use (reach.c). */
+/* Which of T0 and T1 does the memory operand not need? */
 static void subst_init(struct subst *s, const struct operand *mem)
 {
 	*s = (struct subst){ .borrowed = -1 };
 	if (!mem || (mem->base != T0 && mem->index != T0))
-		s->scratch[s->scratch_count++] = T0;
+		s->scratch |= BIT(0);
 	if (!mem || (mem->base != T1 && mem->index != T1))
-		s->scratch[s->scratch_count++] = T1;
+		s->scratch |= BIT(1);
 }
 
 static bool is_high_byte(const struct x86_insn *i, u8 kind, u8 reg)
@@ -124,13 +128,33 @@ static u32 used_hosts(const struct trans *tr, const struct x86_insn *i,
 	return m;
 }
 
+/* T0 or T1, for @guest; *@there: that is what it holds. */
+static unsigned take_scratch(struct trans *tr, struct subst *s, unsigned guest,
+			     bool *there)
+{
+	unsigned h = s->scratch == 3 ? held_spare(tr) :
+		     s->scratch == 1 ? T0 :
+				       T1;
+
+	for (unsigned k = T0; k <= T1; k++)
+		if ((s->scratch & BIT(k - T0)) && held_is_value(tr, k, guest)) {
+			*there = true;
+			h = k;
+		}
+	s->scratch &= (u8)~BIT(h - T0);
+	return h;
+}
+
 static unsigned subst_add(struct trans *tr, struct subst *s, unsigned guest,
-			  unsigned acc)
+			  u8 kind, unsigned acc)
 {
 	int h = host_reg(tr, guest);
 
 	if (h >= 0)
 		return (unsigned)h;
+	/* The rest of the register stays. */
+	if (kind == RK_GPR8 || tr->i->opsize < 4)
+		acc |= ACC_R;
 	for (unsigned k = 0; k < s->count; k++)
 		if (s->guest[k] == guest) {
 			s->acc[k] |= (u8)acc;
@@ -138,9 +162,10 @@ static unsigned subst_add(struct trans *tr, struct subst *s, unsigned guest,
 		}
 	s->guest[s->count] = (u8)guest;
 	s->acc[s->count] = (u8)acc;
-	if (s->count < s->scratch_count) {
-		h = s->scratch[s->count];
-		held_lose(tr, (unsigned)h);
+	if (s->scratch) {
+		h = (int)take_scratch(tr, s, guest, &s->there[s->count]);
+		if (!s->there[s->count])
+			held_lose(tr, (unsigned)h);
 	} else {
 		u32 m = used_hosts(tr, tr->i, s);
 
@@ -155,16 +180,20 @@ static unsigned subst_add(struct trans *tr, struct subst *s, unsigned guest,
 static void subst_load(struct trans *tr, const struct subst *s)
 {
 	for (unsigned k = 0; k < s->count; k++)
-		emit_gs(&tr->e, true, OP_MOV, s->host[k],
-			GS_GPR(s->guest[k]));
+		if ((s->acc[k] & ACC_R) && !s->there[k])
+			emit_gs(&tr->e, true, OP_MOV, s->host[k],
+				GS_GPR(s->guest[k]));
 }
 
 static void subst_store(struct trans *tr, const struct subst *s)
 {
-	for (unsigned k = 0; k < s->count; k++)
+	for (unsigned k = 0; k < s->count; k++) {
 		if (s->acc[k] & ACC_W)
 			emit_gs(&tr->e, true, OP_STORE, s->host[k],
 				GS_GPR(s->guest[k]));
+		if ((int)s->host[k] != s->borrowed)
+			held_keep_value(tr, s->host[k], s->guest[k]);
+	}
 	if (s->borrowed >= 0)
 		emit_gs(&tr->e, true, OP_MOV, (unsigned)s->borrowed,
 			GS(scratch[1]));
@@ -334,13 +363,16 @@ void copy_insn(struct trans *tr)
 	subst_init(&s, m.mem);
 	if (!high) {
 		if (is_gpr(i->reg_kind)) {
-			m.reg = subst_add(tr, &s, i->reg, i->reg_acc);
+			m.reg = subst_add(tr, &s, i->reg, i->reg_kind,
+					  i->reg_acc);
 			opreg = m.reg;
 		}
 		if (!mem && is_gpr(i->rm_kind))
-			m.rm = subst_add(tr, &s, i->rm, i->rm_acc);
+			m.rm = subst_add(tr, &s, i->rm, i->rm_kind,
+					 i->rm_acc);
 		if (is_gpr(i->vvvv_kind))
-			vvvv = subst_add(tr, &s, i->vvvv, i->vvvv_acc);
+			vvvv = subst_add(tr, &s, i->vvvv, i->vvvv_kind,
+					 i->vvvv_acc);
 		subst_load(tr, &s);
 	} else if (mem) {
 		/* AH and a REX prefix exclude each other: the address has

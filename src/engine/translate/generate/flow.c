@@ -152,20 +152,10 @@ bool flow_is_far(const struct trans *tr)
 	       (tr->mmu != MMU_USER || key_flags(tr->key) == FLAGS_HOST);
 }
 
-/* movabs $0, to: the constant is patched later. Returns its offset from @x's
- * guard. */
-static u8 emit_mov_patched(struct emit *e, unsigned to,
-			   const struct block_exit *x)
-{
-	emit_rex(e, true, 0, 0, to);
-	emit8(e, (u8)(0xb8 | (to & 7)));
-	emit64(e, 0);
-	return (u8)(emit_pc(e) - 8 - x->guard);
-}
-
 /*
- * Chained, to another page of the user's: only if code_base and the
- * generation are still what they were. If not, goes on behind.
+ * Chained, to another page of the user's: only if what has been translated
+ * there is what is mapped where it leads now. If not, goes on behind. Which
+ * code_at[] it compares, and the jump, is patched; that of 0 equals nothing.
  */
 static void emit_guard(struct trans *tr, struct block_exit *x)
 {
@@ -175,17 +165,15 @@ static void emit_guard(struct trans *tr, struct block_exit *x)
 	x->guarded = true;
 	x->guard = emit_pc(e);
 	emit_mov(e, T0, X86_RCX);
-	emit_gs(e, true, OP_MOV, X86_RCX, GS(code_base));
-	emit_gs(e, true, OP_MOV, T1, GS(jc_salt[0]) + 8 * tr->jc);
-	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
-	x->guard_tag = emit_mov_patched(e, T1, x);
+	flow_code_address(tr, T1, x->target & (s32)PAGE_MASK);
+	emit_gs(e, true, OP_MOV, X86_RCX, GS(code_at[0]));
+	x->guard_page = (u8)(emit_pc(e) - 4 - x->guard);
 	emit_lea(e, true, X86_RCX, X86_RCX, T1, 0, 0);
 	same = emit_jrcxz(e);
 	emit_mov(e, X86_RCX, T0);
 	other = emit_jmp_fwd(e);
 	emit_jrcxz_land(e, same);
 	emit_mov(e, X86_RCX, T0);
-	x->guard_base = emit_mov_patched(e, T1, x);
 	emit_gs(e, true, OP_STORE, T1, GS(code_base));
 	/* The rel32 is to be aligned as all that are patched. */
 	align_field(tr, 1);

@@ -6,7 +6,8 @@
  *	HELD_DELTA	the delta of an address that was looked up, and with it
  *			of all that is known to be near: registers that were
  *			copied from it, or moved by constants and small indexes
- *	HELD_SUM	a guest address: base + index * scale + displacement
+ *	HELD_SUM	a guest address: base + index * scale + displacement; or
+ *			just a register that is in memory
  *	HELD_PLACE	where the host has the guest address in a register
  *
  * Isolation rests on this: what a delta serves is at most .off away from the
@@ -27,6 +28,7 @@ struct held *held_in(struct trans *tr, unsigned scratch)
 void held_lose(struct trans *tr, unsigned scratch)
 {
 	held_in(tr, scratch)->kind = HELD_OTHER;
+	tr->kept[scratch - T0] = NO_HOME;
 	/* Who looked T0 up is T1. */
 	if (scratch == T0)
 		held_in(tr, T1)->serves &= ~BIT(AT_SUM);
@@ -107,10 +109,53 @@ int held_place_of(struct trans *tr, unsigned at, u64 beyond)
 	return -1;
 }
 
+/* --- values of registers --- */
+
+bool held_is_value(struct trans *tr, unsigned scratch, unsigned r)
+{
+	const struct held *h = held_in(tr, scratch);
+
+	return h->kind == HELD_SUM && h->base == r &&
+	       h->index == X86_BASE_NONE && h->disp == 0;
+}
+
+int held_value_of(struct trans *tr, unsigned r)
+{
+	return held_is_value(tr, T0, r) ? T0 :
+	       held_is_value(tr, T1, r) ? T1 :
+					  -1;
+}
+
+void held_keep_value(struct trans *tr, unsigned scratch, unsigned r)
+{
+	tr->kept[scratch - T0] = (u8)r;
+}
+
+static void set_value(struct trans *tr, unsigned scratch, unsigned r)
+{
+	struct held *h = held_in(tr, scratch);
+
+	if (held_is_value(tr, scratch, r))
+		return;
+	held_lose(tr, scratch);
+	h->kind = HELD_SUM;
+	h->base = (u8)r;
+	h->index = X86_BASE_NONE;
+	h->scale = 0;
+	h->disp = 0;
+}
+
 /* --- which of the two is better forgotten --- */
 
 /* Far enough to see the rest of a loop. */
 #define LOOK_AHEAD 16
+
+static bool names(const struct x86_insn *i, unsigned r)
+{
+	return (i->reg_kind == RK_GPR && i->reg == r) ||
+	       (!(i->attr & IA_MEM) && i->rm_kind == RK_GPR && i->rm == r) ||
+	       (i->vvvv_kind == RK_GPR && i->vvvv == r);
+}
 
 static bool will_use(const struct held *h, const struct x86_insn *i)
 {
@@ -118,6 +163,8 @@ static bool will_use(const struct held *h, const struct x86_insn *i)
 		     i->cls == X86_C_CALL || i->cls == X86_C_RET;
 
 	if (h->kind == HELD_DELTA && stack && (h->serves & BIT(X86_RSP)))
+		return true;
+	if (h->kind == HELD_SUM && h->base < 16 && names(i, h->base))
 		return true;
 	if (!(i->attr & IA_MEM) || (i->attr & IA_NOACCESS) ||
 	    i->base == X86_BASE_NONE)
@@ -145,6 +192,11 @@ unsigned held_choose(struct trans *tr)
 	if (copy_stolen(tr, tr->i))
 		return T1;
 	return next_use(tr, T0) > next_use(tr, T1) ? T0 : T1;
+}
+
+unsigned held_spare(struct trans *tr)
+{
+	return next_use(tr, T0) < next_use(tr, T1) ? T1 : T0;
 }
 
 /* --- what instructions do to it --- */
@@ -199,19 +251,31 @@ static void after(struct trans *tr, u32 written, const struct x86_moves *m)
 	}
 }
 
+static void after_copy(struct trans *tr)
+{
+	u8 kept[2] = { tr->kept[0], tr->kept[1] };
+	struct x86_moves m;
+
+	x86_bounds_after(&tr->bounds, tr->i, &m);
+	after(tr, x86_written(tr->i), &m);
+	for (unsigned s = T0; s <= T1; s++) {
+		if (kept[s - T0] != NO_HOME)
+			set_value(tr, s, kept[s - T0]);
+		tr->kept[s - T0] = NO_HOME;
+	}
+}
+
 void held_after(struct trans *tr)
 {
 	const struct x86_insn *i = tr->i;
-	struct x86_moves m = { 0 };
-	u32 written = x86_written(i);
+	struct x86_moves none = { 0 };
 
 	switch (i->cls) {
 	case X86_C_NOP:
 	case X86_C_JCC:
 		return;
 	case X86_C_COPY:
-		x86_bounds_after(&tr->bounds, i, &m);
-		after(tr, written, &m);
+		after_copy(tr);
 		return;
 	case X86_C_PUSH:
 	case X86_C_POP:
@@ -221,7 +285,7 @@ void held_after(struct trans *tr)
 			u8 r = i->attr & IA_OPREG ? i->reg : i->rm;
 
 			tr->bounds.of[r] = X86_UNBOUNDED;
-			after(tr, BIT(r), &m);
+			after(tr, BIT(r), &none);
 		}
 		/* Otherwise of RSP held_moved_rsp() is told. */
 		tr->bounds.of[X86_RSP] = X86_UNBOUNDED;

@@ -172,6 +172,8 @@ static void do_lea(struct trans *tr)
 	if (i->opsize > i->adsize)
 		emit_rr(&tr->e, false, OP_MOV, T0, T0);
 	store_guest(tr, i->reg, T0, i->opsize);
+	if (host_reg(tr, i->reg) < 0 && i->opsize >= 4)
+		held_keep_value(tr, T0, i->reg);
 }
 
 /* An x87 store that raises an exception stores nothing, but does not fault:
@@ -204,6 +206,9 @@ static void do_copy(struct trans *tr)
 		reach_operand(tr);
 	m->flags_saved = (tr->flags & FLAGS_SAVED) != 0;
 	copy_insn(tr);
+	/* The copy that works on the bounce buffer comes back without. */
+	if (soft)
+		held_lose_both(tr);
 	if (x87_is_noted(i)) {
 		x87_note(tr);
 		held_lose_both(tr);

@@ -4,65 +4,16 @@
  * and interrupts.
  *
  * The plain case only: IRETQ from 64-bit kernel code with SMAP to 64-bit user
- * code, as SYSRET's in syscall.c, and with the segments of the last such IRET.
- * Their descriptors are read and compared with what they were then, so a guest
- * may change its tables as it likes; what follows from them is not worked out
- * again. The rest is C, in co_flow.c, and so is whatever any check is against:
- * nothing has changed by then.
+ * code, as SYSRET's in syscall.c, and with the segments of the last such IRET
+ * (struct fastret). Their descriptors are read and compared with what they were
+ * then, so a guest may change its tables as it likes. The rest is C, in
+ * co_flow.c, and so is whatever any check is against: nothing has changed by
+ * then.
+ *
+ * MIRRORS: gate_return(), which does the same in C, where windows have to be
+ * settled first.
  */
 #include "engine/translate/trans.h"
-#include "x86/desc.h"
-
-/* A single step, alignment checks, strings downwards, a fault: C knows how. RF
- * does nothing without breakpoints. */
-#define IRET_ODD (FLAG_TF | FLAG_AC | FLAG_DF | FLAG_NT)
-
-#define NO_SELECTOR (~0u)
-
-void fastret_forget(struct tcpu *t)
-{
-	t->fastret.cs = t->fastret.ss = NO_SELECTOR;
-}
-
-static bool is_same(const struct x86_seg *a, const struct x86_seg *b)
-{
-	return a->sel == b->sel && a->base == b->base && a->limit == b->limit &&
-	       a->attr == b->attr;
-}
-
-/* Does the GDT say now what @seg was loaded from? Another processor may just
- * have changed it. */
-static bool read_raw(struct tcpu *t, const struct x86_seg *seg, gva_t *at,
-		     u64 *raw)
-{
-	struct x86_desc d = { 0 };
-	struct x86_fault f;
-	struct x86_seg now;
-
-	*at = t->v.x86.gdtr.base + (seg->sel & ~7u);
-	if ((seg->sel & SEL_TI) || !x86_is_canonical(*at) ||
-	    mem_read(t, *at, raw, 8, X86_SYS_READ, &f))
-		return false;
-	d.lo = (u32)*raw;
-	d.hi = (u32)(*raw >> 32);
-	x86_desc_load(&d, seg->sel, &now);
-	return is_same(&now, seg);
-}
-
-void fastret_note(struct tcpu *t)
-{
-	const struct x86_seg *seg = &t->v.x86.seg[X86_CS];
-	struct fastret *r = &t->fastret;
-
-	fastret_forget(t);
-	if (!read_raw(t, &seg[0], &r->cs_at, &r->cs_raw) ||
-	    !read_raw(t, &seg[1], &r->ss_at, &r->ss_raw))
-		return;
-	r->seg[0] = seg[0];
-	r->seg[1] = seg[1];
-	r->cs = seg[0].sel;
-	r->ss = seg[1].sel;
-}
 
 /* cmpb $0, %gs:member */
 static void must_be_zero(struct trans *tr, u32 member, struct cold *slow)
@@ -184,7 +135,7 @@ bool iret_insn(struct trans *tr)
 	emit8(e, 0x41);
 	emit8(e, 0xf7);
 	emit8(e, 0xc3); /* test $imm32, %r11d */
-	emit32(e, IRET_ODD);
+	emit32(e, GATE_FLAGS_ODD);
 	cold_from(slow, emit_jcc_fwd(e, CC_NE));
 	user_enter(tr, tr->g->stubs.iret, slow);
 	return true;

@@ -86,16 +86,13 @@ static void note_round(const struct trans *tr, struct round *l)
 	x86_bounds_forget(&bounds);
 	for (unsigned k = 0; k + 1 < tr->insn_count; k++) {
 		const struct x86_insn *i = &tr->insns[k];
-		u32 written = x86_written(i);
 		struct x86_moves m = { 0 };
 
 		if (i->cls == X86_C_COPY)
 			x86_bounds_after(&bounds, i, &m);
 		else if (i->cls == X86_C_POP || i->cls == X86_C_PUSH)
 			x86_bounds_forget(&bounds);
-		if (i->cls == X86_C_POP)
-			written |= BIT(i->attr & IA_OPREG ? i->reg : i->rm);
-		note_moves(l, written, &m);
+		note_moves(l, x86_written(i), &m);
 	}
 }
 

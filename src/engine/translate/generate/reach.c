@@ -263,7 +263,6 @@ static unsigned make_place(struct trans *tr, unsigned r, u64 beyond)
 		off = held_in(tr, (unsigned)delta)->off[r];
 	if (from < 0) {
 		load_guest(tr, T0, r);
-		held_lose(tr, T0);
 		from = T0;
 		to = T1;
 		if (delta != T1)
