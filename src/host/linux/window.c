@@ -9,33 +9,41 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "host/host.h"
 
-#define DUMPS_ANONYMOUS_SHARED 2ul
+#define DUMPS_ANONYMOUS_SHARED 2u
 
 #define NOTHING (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 static bool dumps_shared = true;
 
-/* The filter is a number in hexadecimal digits. */
+static unsigned digit_value(char c)
+{
+	return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a' + 10);
+}
+
+/*
+ * The filter is a number of hexadecimal digits, of which the last holds what
+ * is wanted, and a newline; it is written with 0x. Without the C library's
+ * help, for that uses vector registers.
+ */
 static void dump_no_shared(void)
 {
 	int fd = open("/proc/self/coredump_filter", O_RDWR | O_CLOEXEC);
-	char text[32] = { 0 };
-	unsigned long filter;
+	char text[32] = "0x", *last;
+	ssize_t n;
 
 	if (fd < 0)
 		return;
-	if (pread(fd, text, sizeof(text) - 1, 0) > 0) {
-		filter = strtoul(text, NULL, 16) & ~DUMPS_ANONYMOUS_SHARED;
-		snprintf(text, sizeof(text), "0x%lx", filter);
-		if (pwrite(fd, text, strlen(text), 0) > 0)
+	n = pread(fd, text + 2, sizeof(text) - 2, 0);
+	if (n >= 2) {
+		last = &text[n];
+		*last = "0123456789abcdef"[digit_value(*last) & 0xf &
+					   ~DUMPS_ANONYMOUS_SHARED];
+		if (pwrite(fd, text, (size_t)n + 1, 0) > 0)
 			__atomic_store_n(&dumps_shared, false,
 					 __ATOMIC_RELAXED);
 	}

@@ -106,7 +106,7 @@ static enum vm_exit run(struct vcpu *v)
 {
 	struct fake_cpu *c = container_of(v, struct fake_cpu, v);
 	const u32 not_ours = VCPU_REQ_TIMER | VCPU_REQ_STOP | VCPU_REQ_INIT |
-			     VCPU_REQ_SIPI;
+			     VCPU_REQ_SIPI | VCPU_REQ_TURN;
 
 	count(&c->runs);
 	for (;;) {
