@@ -72,7 +72,7 @@ static enum vm_exit smp_run(struct vcpu *v)
 {
 	struct smp_cpu *c = container_of(v, struct smp_cpu, v);
 	const u32 not_ours = VCPU_REQ_TIMER | VCPU_REQ_STOP | VCPU_REQ_INIT |
-			     VCPU_REQ_SIPI;
+			     VCPU_REQ_SIPI | VCPU_REQ_TURN;
 
 	for (;;) {
 		if (vcpu_requests(v) & not_ours)
