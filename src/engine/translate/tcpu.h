@@ -331,7 +331,8 @@ static inline u16 flags_to_ax(u64 rflags)
 
 /*
  * Generated code comes to C soon: at the next entry that polls, or when it
- * looks a target up. Any thread, and signal handlers.
+ * looks a target up. Any thread, and signal handlers. Requests are to be noted
+ * before it: jc_calm() is called before they are looked at.
  */
 static inline void tcpu_disturb(struct tcpu *t)
 {
